@@ -1,0 +1,102 @@
+"""Argument checks: each error names the argument, the value given and what is allowed.
+
+Every function raises `TypeError` for a value of the wrong kind and `ValueError` for one out of
+range, and returns the value (as a plain `int` or `float` where it is one), so that a check can stand
+in an assignment. Arrays are NumPy arrays or torch tensors; neither library is imported here.
+"""
+
+import math
+from collections.abc import Iterable
+from numbers import Integral, Real
+from types import EllipsisType
+from typing import Any
+
+
+def check_int(name: str, value: Any, low: int | None = None, high: int | None = None) -> int:
+    """Return `value` as an `int` with ``low <= value <= high``; `None` is no bound."""
+    bounds = [f">= {low}"] * (low is not None) + [f"<= {high}"] * (high is not None)
+    allowed = " ".join(["an integer", " and ".join(bounds)]).strip()
+    if not isinstance(value, Integral) or isinstance(value, bool):
+        raise TypeError(f"{name} must be {allowed}; got {value!r}")
+    if (low is not None and value < low) or (high is not None and value > high):
+        raise ValueError(f"{name} must be {allowed}; got {value!r}")
+    return int(value)
+
+
+def check_number(
+    name: str,
+    value: Any,
+    low: float = -math.inf,
+    high: float = math.inf,
+    *,
+    open_low: bool = False,
+    open_high: bool = False,
+) -> float:
+    """Return `value` as a finite `float` between `low` and `high`; an end may be left out (open)."""
+    left = "(" if open_low or low == -math.inf else "["
+    right = ")" if open_high or high == math.inf else "]"
+    allowed = f"a finite number in {left}{low:g}, {high:g}{right}"
+    if not isinstance(value, Real) or isinstance(value, bool):
+        raise TypeError(f"{name} must be {allowed}; got {value!r}")
+    inside = low <= value <= high and not (open_low and value == low or open_high and value == high)
+    if not (math.isfinite(value) and inside):
+        raise ValueError(f"{name} must be {allowed}; got {value!r}")
+    return float(value)
+
+
+def check_choice(name: str, value: Any, options: Iterable[Any]) -> Any:
+    """Return `value`, one of `options`."""
+    options = list(options)
+    if value not in options:
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, options))}; got {value!r}")
+    return value
+
+
+def check_shape(
+    name: str, array: Any, shape: tuple[int | str | None | EllipsisType, ...]
+) -> dict[str, int]:
+    """Return the sizes of the named axes of `array`.
+
+    An axis of `shape` is an `int` (that size), a `str` (any size of at least one, the same wherever
+    the name returns) or `None` (any size); a leading ``...`` stands for any number of axes.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> check_shape("logits", np.zeros((4, 7, 10)), (..., "n", 10))
+    {'n': 7}
+    """
+    given = tuple(array.shape)
+    wanted = shape[1:] if shape[:1] == (...,) else shape
+    tail = given[len(given) - len(wanted) :] if shape[:1] == (...,) else given
+    sizes: dict[str, int] = {}
+    fits = len(tail) == len(wanted) and all(
+        size >= 1 and sizes.setdefault(axis, size) == size
+        if isinstance(axis, str)
+        else axis is None or axis == size
+        for axis, size in zip(wanted, tail, strict=False)
+    )
+    if not fits:
+        words = ["..." if a is ... else "any" if a is None else str(a) for a in shape]
+        raise ValueError(f"{name} must have shape [{', '.join(words)}] with no empty axis; got {given}")
+    return sizes
+
+
+def check_finite(name: str, array: Any) -> Any:
+    """Return `array`, free of NaN and of infinities."""
+    bad = int((array - array != 0).sum())  # inf - inf and nan - nan are nan, which equals nothing
+    if bad:
+        raise ValueError(f"{name} must be finite; got {bad} non-finite values")
+    return array
+
+
+def check_labels(name: str, y: Any, k: int) -> Any:
+    """Return `y`, a non-empty vector of integer classes from 0 to ``k - 1``."""
+    if "int" not in str(y.dtype):
+        raise TypeError(f"{name} must hold integers; got dtype {y.dtype}")
+    check_shape(name, y, ("n",))
+    if y.min() < 0 or y.max() >= k:
+        raise ValueError(
+            f"{name} must hold classes 0 to {k - 1}; got {int(y.min())} to {int(y.max())}"
+        )
+    return y
