@@ -26,8 +26,8 @@ def check_int(name: str, value: Any, low: int | None = None, high: int | None = 
 def check_number(
     name: str,
     value: Any,
-    low: float = -math.inf,
-    high: float = math.inf,
+    low: float | int = -math.inf,
+    high: float | int = math.inf,
     *,
     open_low: bool = False,
     open_high: bool = False,
@@ -78,7 +78,9 @@ def check_shape(
     )
     if not fits:
         words = ["..." if a is ... else "any" if a is None else str(a) for a in shape]
-        raise ValueError(f"{name} must have shape [{', '.join(words)}] with no empty axis; got {given}")
+        raise ValueError(
+            f"{name} must have shape [{', '.join(words)}] with no empty axis; got {given}"
+        )
     return sizes
 
 
