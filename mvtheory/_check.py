@@ -18,9 +18,10 @@ def check_int(name: str, value: Any, low: int | None = None, high: int | None = 
     allowed = " ".join(["an integer", " and ".join(bounds)]).strip()
     if not isinstance(value, Integral) or isinstance(value, bool):
         raise TypeError(f"{name} must be {allowed}; got {value!r}")
-    if (low is not None and value < low) or (high is not None and value > high):
+    number = int(value)
+    if (low is not None and number < low) or (high is not None and number > high):
         raise ValueError(f"{name} must be {allowed}; got {value!r}")
-    return int(value)
+    return number
 
 
 def check_number(
@@ -38,10 +39,11 @@ def check_number(
     allowed = f"a finite number in {left}{low:g}, {high:g}{right}"
     if not isinstance(value, Real) or isinstance(value, bool):
         raise TypeError(f"{name} must be {allowed}; got {value!r}")
-    inside = low <= value <= high and not (open_low and value == low or open_high and value == high)
-    if not (math.isfinite(value) and inside):
+    number = float(value)
+    on_open_end = (open_low and number == low) or (open_high and number == high)
+    if not math.isfinite(number) or not low <= number <= high or on_open_end:
         raise ValueError(f"{name} must be {allowed}; got {value!r}")
-    return float(value)
+    return number
 
 
 def check_choice(name: str, value: Any, options: Iterable[Any]) -> Any:
@@ -52,9 +54,7 @@ def check_choice(name: str, value: Any, options: Iterable[Any]) -> Any:
     return value
 
 
-def check_shape(
-    name: str, array: Any, shape: tuple[int | str | None | EllipsisType, ...]
-) -> dict[str, int]:
+def check_shape(name: str, array: Any, shape: tuple[int | str | EllipsisType | None, ...]) -> dict[str, int]:
     """Return the sizes of the named axes of `array`.
 
     An axis of `shape` is an `int` (that size), a `str` (any size of at least one, the same wherever
@@ -71,16 +71,12 @@ def check_shape(
     tail = given[len(given) - len(wanted) :] if shape[:1] == (...,) else given
     sizes: dict[str, int] = {}
     fits = len(tail) == len(wanted) and all(
-        size >= 1 and sizes.setdefault(axis, size) == size
-        if isinstance(axis, str)
-        else axis is None or axis == size
+        size >= 1 and sizes.setdefault(axis, size) == size if isinstance(axis, str) else axis is None or axis == size
         for axis, size in zip(wanted, tail, strict=False)
     )
     if not fits:
         words = ["..." if a is ... else "any" if a is None else str(a) for a in shape]
-        raise ValueError(
-            f"{name} must have shape [{', '.join(words)}] with no empty axis; got {given}"
-        )
+        raise ValueError(f"{name} must have shape [{', '.join(words)}] with no empty axis; got {given}")
     return sizes
 
 
@@ -98,7 +94,5 @@ def check_labels(name: str, y: Any, k: int) -> Any:
         raise TypeError(f"{name} must hold integers; got dtype {y.dtype}")
     check_shape(name, y, ("n",))
     if y.min() < 0 or y.max() >= k:
-        raise ValueError(
-            f"{name} must hold classes 0 to {k - 1}; got {int(y.min())} to {int(y.max())}"
-        )
+        raise ValueError(f"{name} must hold classes 0 to {k - 1}; got {int(y.min())} to {int(y.max())}")
     return y

@@ -1,0 +1,291 @@
+"""Claims: a prediction written before the run, the measurement after it, and the verdict between.
+
+>>> from mvtheory.measurement import Estimate
+>>> claim = predict("single", "A single net errs on half of the single-view inputs.",
+...                 0.49, 0.51, chapter="02-single-model")
+>>> claim = claim.measure(Estimate(0.502, 0.495, 0.509, nets=50, draws=5), seconds=12.3)
+>>> claim.verdict
+'holds'
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from mvtheory._check import check_number
+from mvtheory._files import write_atomic
+from mvtheory.measurement import Estimate
+
+__all__ = ["CLAIM_MIME", "Claim", "Ledger", "predict", "record"]
+
+CLAIM_MIME = "application/vnd.mvtheory.claim+json"
+COLUMNS = ("claim", "predicted", "measured [95% interval]", "nets", "draws", "verdict")
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One statement of the theory with its predicted range and, after the run, its measurement.
+
+    Attributes
+    ----------
+    id, statement : str
+        Short name of lower-case letters, digits and hyphens; the claim in a sentence.
+    predicted : (float, float)
+        Range that the theory allows, ends included; an end may be infinite.
+    chapter : str
+        The chapter whose run measures it.
+    measured : Estimate, optional
+        What came out; `None` before the run.
+    seconds : float, optional
+        Wall time of the run.
+    """
+
+    id: str
+    statement: str
+    predicted: tuple[float, float]
+    chapter: str
+    measured: Estimate | None = None
+    seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch("[a-z0-9-]+", self.id):
+            raise ValueError(f"id must be lower-case letters, digits and hyphens; got {self.id!r}")
+        for name in ("statement", "chapter"):
+            if not getattr(self, name).strip():
+                raise ValueError(f"{name} must not be empty; got {getattr(self, name)!r}")
+        low, high = self.predicted
+        if not low <= high or low == math.inf or high == -math.inf:
+            raise ValueError(f"predicted must be (low, high) with low <= high; got ({low}, {high})")
+        if (self.measured is None) != (self.seconds is None):
+            raise ValueError("measured and seconds must be given together")
+        if self.seconds is not None:
+            check_number("seconds", self.seconds, 0)
+
+    def measure(self, estimate: Estimate, *, seconds: float | int) -> Claim:
+        """Return this claim with its measurement and the wall time that it took."""
+        return replace(self, measured=estimate, seconds=float(seconds))
+
+    @property
+    def verdict(self) -> str:
+        """``holds`` (interval inside the range), ``fails`` (outside) or ``inconclusive``."""
+        low, high = self.predicted
+        estimate = self._estimate
+        if low <= estimate.low and estimate.high <= high:
+            return "holds"
+        return "fails" if estimate.high < low or estimate.low > high else "inconclusive"
+
+    @property
+    def predicted_text(self) -> str:
+        """The predicted range in words; ends 0 and 1 of a share go without saying.
+
+        Examples
+        --------
+        >>> for low, high in [(0, 0.01), (0.97, 1), (0.49, 0.51), (0, math.inf)]:
+        ...     print(predict("x", "X.", low, high, chapter="c").predicted_text)
+        ≤ 0.01
+        ≥ 0.97
+        0.49 to 0.51
+        ≥ 0
+        """
+        low, high = self.predicted
+        if low == high:
+            return f"{low:g}"
+        if high == math.inf:
+            return "any" if low == -math.inf else f"≥ {low:g}"
+        if low == -math.inf or (low == 0 and high < 1):
+            return f"≤ {high:g}"
+        if high == 1 and low > 0:
+            return f"≥ {low:g}"
+        return f"{low:g} to {high:g}"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the measured claim as strict JSON values; an infinite end is `None`."""
+        estimate = self._estimate
+        return {
+            "id": self.id,
+            "chapter": self.chapter,
+            "statement": self.statement,
+            "predicted": [end if math.isfinite(end) else None for end in self.predicted],
+            "measured": estimate.value,
+            "interval": [estimate.low, estimate.high],
+            "nets": estimate.nets,
+            "draws": estimate.draws,
+            "verdict": self.verdict,
+            "seconds": self.seconds,
+        }
+
+    @classmethod
+    def from_dict(cls, fields: dict[str, Any]) -> Claim:
+        """Return the claim that `as_dict` wrote.
+
+        Raises
+        ------
+        ValueError
+            If a field is missing or of the wrong kind, or the verdict is not the one that follows
+            from the numbers.
+        """
+        try:
+            (low, high), interval = fields["predicted"], fields["interval"]
+            estimate = Estimate(fields["measured"], interval[0], interval[1], fields["nets"], fields["draws"])
+            low, high = -math.inf if low is None else low, math.inf if high is None else high
+            claim = predict(fields["id"], fields["statement"], low, high, chapter=fields["chapter"])
+            claim = claim.measure(estimate, seconds=fields["seconds"])
+            stated = fields["verdict"]
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"fields must be those of a measured claim; got {fields!r}") from error
+        if stated != claim.verdict:
+            raise ValueError(f"verdict of {claim.id!r} must be {claim.verdict!r}; got {stated!r}")
+        return claim
+
+    def __str__(self) -> str:
+        return _plain([self])
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        bundle: dict[str, Any] = {"text/plain": _plain([self]), "text/html": _html([self])}
+        if self.measured is not None:
+            bundle[CLAIM_MIME] = self.as_dict()
+        return bundle
+
+    @property
+    def _estimate(self) -> Estimate:
+        if self.measured is None:
+            raise ValueError(f"claim {self.id!r} must be measured first: claim.measure(...)")
+        return self.measured
+
+
+def predict(id: str, statement: str, low: float | int, high: float | int, *, chapter: str) -> Claim:
+    """Write a prediction down, before the run.
+
+    Parameters
+    ----------
+    id, statement, chapter : str
+        See `Claim`.
+    low, high : float
+        Range that the theory allows, ends included; ``-math.inf`` and ``math.inf`` leave an end
+        open.
+
+    Returns
+    -------
+    Claim
+        Not measured yet: call `Claim.measure` on it.
+    """
+    return Claim(id, statement, (float(low), float(high)), chapter)
+
+
+class Ledger:
+    """Measured claims in order, at most one of each id; shown as a table.
+
+    Examples
+    --------
+    >>> claim = predict("gain", "Averaging nets lowers the error.", 0.1, math.inf, chapter="c")
+    >>> ledger = Ledger([claim.measure(Estimate(0.48, 0.47, 0.49, 20, 5), seconds=1)])
+    >>> [claim.verdict for claim in ledger]
+    ['holds']
+    """
+
+    def __init__(self, claims: Iterable[Claim] = ()) -> None:
+        self._claims: dict[str, Claim] = {}
+        for claim in claims:
+            self.add(claim)
+
+    def add(self, claim: Claim) -> None:
+        """Append a measured claim; a second one of the same id is refused."""
+        claim._estimate  # noqa: B018 -- refuses a claim that is not measured
+        if claim.id in self._claims:
+            raise ValueError(f"id must be new in the ledger; got {claim.id!r} twice")
+        self._claims[claim.id] = claim
+
+    def __iter__(self) -> Iterator[Claim]:
+        return iter(self._claims.values())
+
+    def __len__(self) -> int:
+        return len(self._claims)
+
+    def __getitem__(self, id: str) -> Claim:
+        return self._claims[id]
+
+    def to_json(self, path: str | Path) -> None:
+        """Write the claims as ``{"claims": [...]}``, the whole file or nothing."""
+        content = {"claims": [claim.as_dict() for claim in self]}
+        text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
+        write_atomic(path, (text + "\n").encode())
+
+    @classmethod
+    def from_json(cls, path: str | Path) -> Ledger:
+        """Read what `to_json` wrote; anything else is a `ValueError` that names the file."""
+        try:
+            content = json.loads(Path(path).read_text(encoding="utf-8"))
+            return cls(Claim.from_dict(fields) for fields in content["claims"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"{path} is no ledger of claims: {error}") from error
+
+    def __str__(self) -> str:
+        return _plain(self)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        return {"text/plain": _plain(self), "text/html": _html(self)}
+
+
+def record(claim: Claim) -> None:
+    """Show a measured claim in a notebook and glue its numbers for other pages to quote.
+
+    The glued keys are ``<id>-measured``, ``-interval``, ``-predicted``, ``-verdict``, ``-nets``
+    and ``-draws``, all formatted strings.
+
+    Raises
+    ------
+    ValueError, ImportError
+        If the claim is not measured yet; if IPython or myst-nb is not installed.
+    """
+    estimate = claim._estimate
+    texts = {
+        "measured": estimate.value_text,
+        "interval": estimate.interval_text,
+        "predicted": claim.predicted_text,
+        "verdict": claim.verdict,
+        "nets": str(estimate.nets),
+        "draws": str(estimate.draws),
+    }
+    try:
+        from IPython.display import display
+        from myst_nb import glue
+    except ImportError as error:
+        raise ImportError("record needs IPython and myst-nb: pip install myst-nb") from error
+    display(claim)
+    for key, text in texts.items():
+        glue(f"{claim.id}-{key}", text, display=False)
+
+
+def _cells(claim: Claim) -> tuple[str, ...]:
+    """Return the table cells of a claim beside its name, as texts in the order of `COLUMNS`."""
+    if claim.measured is None:
+        return claim.predicted_text, "not yet", "", "", ""
+    nets, draws = str(claim.measured.nets), str(claim.measured.draws)
+    return claim.predicted_text, str(claim.measured), nets, draws, claim.verdict
+
+
+def _plain(claims: Iterable[Claim]) -> str:
+    rows = [COLUMNS, *((claim.id, *_cells(claim)) for claim in claims)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = (map(str.ljust, row, widths) for row in rows)
+    return "\n".join("  ".join(line).rstrip() for line in lines)
+
+
+def _html(claims: Iterable[Claim]) -> str:
+    head = "".join(f'<th scope="col">{column}</th>' for column in COLUMNS)
+    body = ""
+    for claim in claims:
+        cells = "".join(f"<td>{escape(cell)}</td>" for cell in _cells(claim))
+        statement = f'<th scope="row">{escape(claim.statement)}</th>'
+        body += f'<tr data-claim="{claim.id}">{statement}{cells}</tr>'
+    return (
+        '<table class="mvtheory-claims"><caption>Predicted and measured</caption>'
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    )
