@@ -1,0 +1,39 @@
+# The project in two commands: make book, make test. Others: pairs, lint, clean.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+# Warnings are errors, dangling references too; the build goes on to the end to show all of them.
+BUILD := jupyter-book build book -W -n --keep-going
+
+.PHONY: book test pairs lint chromium clean
+
+book: $(VENV)/.ready
+	@# A failed build forgets what it read: a warning must be met again by the next build, not skipped as already read.
+	@export PATH="$(CURDIR)/$(BIN):$$PATH"; echo "$(BUILD)"; $(BUILD) || { rm -rf _build/.doctrees; exit 1; }
+
+# Fast tests run first; the first test of the built pages builds them (see tests/book/conftest.py).
+test: $(VENV)/.ready chromium
+	$(BIN)/python -m pytest
+
+# Bring the notebooks beside the chapters up to date with their Markdown.
+pairs: $(VENV)/.ready
+	$(BIN)/jupytext --quiet --update --to ipynb book/chapters/*.md
+
+lint: $(VENV)/.ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+chromium:
+	@command -v chromium >/dev/null || { echo "The built pages are tested in Chromium: apt-get install chromium" >&2; exit 1; }
+
+$(VENV)/.ready: requirements.txt pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --requirement requirements.txt
+	$(BIN)/python -m pip install --quiet --no-deps --editable .
+	touch $@
+
+# The environment stays: it follows requirements.txt by itself.
+clean:
+	rm -rf _build

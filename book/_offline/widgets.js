@@ -1,0 +1,107 @@
+/* Bring the widgets of a page to life from the state that was saved when the chapter ran: no kernel, no network.
+ *
+ * The classes come from bundle.js, which was made for the classic notebook: it is an AMD module and talks to the
+ * notebook's own objects. `notebook` answers all of that with nothing. What the notebook would do with the classes, keep
+ * the models and make their views, StaticManager does, so links between models (jslink) work and Python callbacks do not.
+ */
+(function () {
+  "use strict";
+  const STATE = 'script[type="application/vnd.jupyter.widget-state+json"]';
+  const VIEW = 'script[type="application/vnd.jupyter.widget-view+json"]';
+  const bundle = new URL("bundle.js", document.currentScript.src).href;
+
+  const notebook = new Proxy(function () {}, { get: () => notebook, apply: () => notebook });
+
+  /** Load the bundle and give its classes by name. */
+  function loadClasses() {
+    return new Promise((resolve, reject) => {
+      window.Jupyter = { version: "6.5.0" };
+      window.requirejs = (names, ready) => ready(...names.map(() => notebook));
+      window.requirejs.config = () => {};
+      window.define = (needs, factory) => resolve(factory({ uri: bundle }));
+      const script = document.createElement("script");
+      script.src = bundle;
+      script.onload = () => delete window.define;
+      script.onerror = () => reject(new Error(`cannot load ${bundle}`));
+      document.head.append(script);
+    });
+  }
+
+  /** Keeps the models of a page and makes their views. */
+  class StaticManager {
+    constructor(classes, state) {
+      this.classes = classes;
+      this.state = state;
+      this.models = {};
+    }
+
+    get_model(id) {
+      return (this.models[id] ??= this.make_model(id));
+    }
+
+    async make_model(id) {
+      const { model_name, model_module, state, buffers = [] } = this.state[id];
+      const views = buffers.map(({ data }) => new DataView(bytes(data).buffer));
+      this.classes.put_buffers(state, buffers.map(({ path }) => path), views);
+      const Model = this.find(model_name, model_module);
+      return new Model(await Model._deserialize_state(state, this), { widget_manager: this, model_id: id });
+    }
+
+    async create_view(model, options = {}) {
+      const View = this.find(model.get("_view_name"), model.get("_view_module"));
+      const view = new View({ model, options });
+      view.listenTo(model, "destroy", view.remove);
+      await view.render();
+      for (const handle of view.el.querySelectorAll('[role="slider"]')) {
+        handle.setAttribute("aria-label", model.get("description") || "slider");
+      }
+      return view;
+    }
+
+    find(name, module) {
+      if (!this.classes[name]) throw new Error(`the widget ${name} of ${module} cannot live without a kernel`);
+      return this.classes[name];
+    }
+
+    callbacks() {
+      return {};
+    }
+
+    inline_sanitize(text) {
+      return text; // the book's own descriptions, written by its authors
+    }
+  }
+
+  function bytes(base64) {
+    return Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
+  }
+
+  /** The theme turns <i> into <svg>, and the original looks for <i>: it would throw, and every link after it would die. */
+  function repairPlay({ PlayView }) {
+    PlayView.prototype.updatePlaying = function () {
+      const playing = this.model.get("playing");
+      this.playPauseButton.innerHTML = `<i class="fa fa-${playing ? "pause" : "play"}" aria-hidden="true"></i>`;
+      this.playPauseButton.setAttribute("aria-label", playing ? "Pause" : "Play");
+    };
+  }
+
+  async function start() {
+    const saved = document.querySelector(STATE);
+    if (!saved) return;
+    const classes = await loadClasses();
+    repairPlay(classes);
+    await classes.load_ipython_extension(); // adds the styles
+    const manager = new StaticManager(classes, JSON.parse(saved.textContent).state);
+    await Promise.all(Object.keys(manager.state).map((id) => manager.get_model(id))); // links are in no view
+    for (const place of document.querySelectorAll(VIEW)) {
+      const host = document.createElement("div");
+      host.className = "widget-host";
+      place.after(host);
+      const model = await manager.get_model(JSON.parse(place.textContent).model_id);
+      classes.JupyterLuminoWidget.attach((await manager.create_view(model)).luminoWidget, host);
+    }
+    document.documentElement.dataset.widgets = "alive";
+  }
+
+  start().catch((error) => console.error(error));
+})();

@@ -1,0 +1,16 @@
+"""Set-up of every test: shapes are checked, the slow tests of the built pages come last."""
+
+from pathlib import Path
+
+import pytest
+from jaxtyping import install_import_hook
+
+# Every annotated shape in the package is checked when a test calls it, and costs nothing elsewhere.
+install_import_hook("mvtheory", "beartype.beartype")
+
+BOOK = Path(__file__).parent / "book"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the tests of the built pages after all others, so that a mistake in the package is told at once."""
+    items.sort(key=lambda item: BOOK in item.path.parents)
