@@ -132,13 +132,13 @@ class Claim:
             from the numbers.
         """
         try:
-            (low, high), interval = fields["predicted"], fields["interval"]
-            estimate = Estimate(fields["measured"], interval[0], interval[1], fields["nets"], fields["draws"])
+            (low, high), (bottom, top) = fields["predicted"], fields["interval"]
+            estimate = Estimate(fields["measured"], bottom, top, fields["nets"], fields["draws"])
             low, high = -math.inf if low is None else low, math.inf if high is None else high
             claim = predict(fields["id"], fields["statement"], low, high, chapter=fields["chapter"])
             claim = claim.measure(estimate, seconds=fields["seconds"])
             stated = fields["verdict"]
-        except (KeyError, TypeError) as error:
+        except (AttributeError, KeyError, TypeError) as error:
             raise ValueError(f"fields must be those of a measured claim; got {fields!r}") from error
         if stated != claim.verdict:
             raise ValueError(f"verdict of {claim.id!r} must be {claim.verdict!r}; got {stated!r}")

@@ -204,6 +204,12 @@ def _hash(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-# The hash of the code as it is imported: an edit made while a notebook runs must not file the old
-# code's results under the new code's name.
-_SOURCES = _hash(b"\0".join(file.read_bytes() for file in sorted(_PACKAGE.rglob("*.py"))))
+def _sources(package: Path) -> str:
+    """Return a hash of all modules of `package`."""
+    files = sorted(package.rglob("*.py"))
+    return _hash(b"".join(f"{file.relative_to(package)} {_hash(file.read_bytes())}\n".encode() for file in files))
+
+
+# Taken when the code is imported: an edit made while a notebook runs must not file the old code's
+# results under the new code's name.
+_SOURCES = _sources(_PACKAGE)

@@ -1,0 +1,285 @@
+"""Measurement: definitions against loops, intervals against simulations of their coverage."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+
+from mvtheory.measurement import Estimate, difference_over_draws, error_rate, over_draws, stratified, wilson
+
+Z = 4  # sigmas of simulation noise that a coverage may miss its bound by
+
+
+def noise(coverage: float, runs: int) -> float:
+    """Return how far a simulated coverage may lie from the true one."""
+    return Z * math.sqrt(coverage * (1 - coverage) / runs)
+
+
+def draw_rates(rng, mean: float, spread: float, draws: int) -> np.ndarray:
+    """Return the true error rate of each draw: beta with standard deviation ``spread * mean``."""
+    if spread == 0:
+        return np.full(draws, mean)
+    size = (1 - mean) / (spread**2 * mean) - 1
+    return rng.beta(mean * size, (1 - mean) * size, draws)
+
+
+# error_rate
+
+
+@pytest.mark.parametrize("to", [np.asarray, torch.tensor])
+def test_error_rate_agrees_with_a_loop(to):
+    rng = np.random.default_rng(0)
+    logits, y = rng.normal(size=(2, 3, 40, 5)), rng.integers(0, 5, 40)
+    expected = [[sum(max(range(5), key=row.__getitem__) != label for row, label in zip(net, y, strict=True)) / 40
+                 for net in nets] for nets in logits.tolist()]  # fmt: skip
+    rates = error_rate(to(logits), to(y))
+    assert rates.shape == (2, 3)
+    np.testing.assert_allclose(rates, expected, atol=1e-12)
+    assert 0.5 < rates.mean() < 1  # the loop is no tautology: most random answers are wrong
+
+
+def test_error_rate_accepts_a_net_that_is_being_trained():
+    logits = torch.eye(3, requires_grad=True)
+    assert error_rate(logits, torch.arange(3)) == 0
+
+
+@pytest.mark.parametrize("answer", [0.0, math.nan, math.inf, -math.inf])
+def test_a_constant_net_gets_no_credit(answer):
+    assert error_rate(np.full((10, 4), answer), np.zeros(10, int)) == 1
+
+
+def test_ties_and_infinities_of_the_true_class_are_errors():
+    logits = np.array([[2.0, 2.0, 0.0], [math.inf, 0.0, 0.0], [1.0, math.nan, 0.0], [2.0, 1.0, 1.0]])
+    assert error_rate(logits, np.zeros(4, int)) == 0.75
+
+
+@pytest.mark.parametrize(
+    ("shape", "y", "match"),
+    [
+        ((3, 2), [0, 1], "y must have shape"),
+        ((3, 2), [0, 1, 2], "y must hold classes 0 to 1; got 0 to 2"),
+        ((0, 2), [], "logits must have shape"),
+        ((2, 1), [0, 0], r"k \(last axis of logits\) must be an integer >= 2"),
+    ],
+)
+def test_error_rate_refuses(shape, y, match):
+    # Shape annotations, where they are checked, refuse two of these as a TypeError of their own.
+    with pytest.raises((ValueError, TypeError), match=f"{match}|annotation"):
+        error_rate(np.zeros(shape), np.array(y, dtype=int))
+
+
+# wilson
+
+
+def test_wilson_solves_its_equation():
+    """The ends are where the observed share lies z standard errors off."""
+    z = stats.norm.ppf(0.975)
+    for errors, n in [(1, 10), (487, 1000), (999, 1000)]:
+        for end in wilson(errors, n):
+            assert abs(errors / n - end) == pytest.approx(z * math.sqrt(end * (1 - end) / n), rel=1e-6)
+
+
+def test_wilson_has_width_at_the_ends():
+    low, high = wilson(0, 1000)
+    assert low == 0
+    assert high == pytest.approx(1.96**2 / (1000 + 1.96**2), rel=1e-3)
+    assert wilson(1000, 1000)[0] == pytest.approx(1 - high)
+
+
+def test_wilson_covers():
+    n = 300
+    for rate in (0.05, 0.487):
+        share = stats.binom.pmf(np.arange(n + 1), n, rate)  # exact, so no tolerance for noise is due
+        covered = sum(p for e, p in enumerate(share) if wilson(e, n)[0] <= rate <= wilson(e, n)[1])
+        assert 0.93 < covered < 0.97
+
+
+@pytest.mark.parametrize(("errors", "n", "level"), [(-1, 9, 0.95), (10, 9, 0.95), (0, 0, 0.95), (1, 9, 1.0)])
+def test_wilson_refuses(errors, n, level):
+    with pytest.raises(ValueError, match="must be"):
+        wilson(errors, n, level)
+
+
+# over_draws
+
+
+def test_over_draws_is_students_interval_of_draw_means():
+    values = [[1.0, 3.0], [4.0], [2.0, 2.0, 5.0]]  # means 2, 4, 3
+    estimate = over_draws(values, points=None)
+    expected = stats.ttest_1samp([2, 4, 3], 0).confidence_interval(0.95)
+    assert (estimate.value, estimate.nets, estimate.draws) == (3, 6, 3)
+    assert (estimate.low, estimate.high) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("draws", [3, 5, 10])
+@pytest.mark.parametrize("mean", [0.001, 0.01, 0.487])
+@pytest.mark.parametrize("spread", [0, 1 / 3])
+def test_over_draws_covers(draws, mean, spread):
+    """Two levels of chance: a rate for each draw, then answers of 3 nets on 400 points."""
+    rng, runs, hits = np.random.default_rng(1), 600, 0
+    for _ in range(runs):
+        rates = draw_rates(rng, mean, spread, draws)[:, None]
+        estimate = over_draws(rng.binomial(400, rates, (draws, 3)) / 400, points=400)
+        hits += estimate.low <= mean <= estimate.high
+    assert hits / runs > 0.94 - noise(0.94, runs)
+    if mean == 0.487:  # and it is not just wide
+        assert hits / runs < 0.96 + noise(0.96, runs)
+
+
+@pytest.mark.parametrize(("draws", "expected"), [(3, 0.75), (5, 0.83), (10, 0.905)])
+def test_a_bootstrap_over_draws_would_not_cover(draws, expected):
+    """The control: why the interval is Student's."""
+    rng, runs = np.random.default_rng(2), 1000
+    means = rng.normal(size=(runs, draws))
+    picks = means[np.arange(runs)[:, None, None], rng.integers(0, draws, (runs, 600, draws))].mean(-1)
+    low, high = np.quantile(picks, [0.025, 0.975], axis=1)
+    covered = ((low <= 0) & (high >= 0)).mean()
+    assert abs(covered - expected) < noise(expected, runs)
+    assert covered < 0.95 - noise(0.95, runs)
+
+
+def test_no_errors_at_all_leave_an_honest_upper_limit():
+    estimate = over_draws(np.zeros((5, 8)), points=1000)
+    exact = stats.binomtest(0, 5000).proportion_ci(0.95, method="exact")
+    assert (estimate.value, estimate.low) == (0, 0)
+    assert estimate.high == pytest.approx(exact.high)
+    one = over_draws(np.ones((5, 8)), points=1000)
+    assert (one.low, one.high) == (pytest.approx(1 - exact.high), 1)
+
+
+def test_shares_stay_in_range_and_others_do_not():
+    values = [[0.0], [0.3], [0.0]]
+    assert over_draws(values, points=100).low == 0
+    assert over_draws(values, points=None).low < 0
+
+
+def test_more_points_and_a_lower_level_narrow_the_interval():
+    def width(**settings):
+        estimate = over_draws([[0.4], [0.41], [0.39]], **settings)
+        return estimate.high - estimate.low
+
+    assert width(points=100) > width(points=1000) > width(points=None) > width(points=None, level=0.5)
+
+
+def test_nets_behind_a_value_may_be_named():
+    assert over_draws(torch.tensor([[0.1], [0.2]]), points=10, nets=20).nets == 20
+
+
+@pytest.mark.parametrize(
+    ("values", "settings", "match"),
+    [
+        ([[0.1, 0.2]], {"points": 9}, "values must hold at least 2 draws"),
+        ([[0.1], []], {"points": 9}, r"at least 1 net; got sizes \[1, 0\]"),
+        ([[0.1], [math.nan]], {"points": 9}, "values must be finite; got 1"),
+        ([[0.1], [1.5]], {"points": 9}, r"values must lie in \[0, 1\] where points are given; got 0.1 to 1.5"),
+        ([[0.1], [0.2]], {"points": 0}, "points must be an integer >= 1; got 0"),
+        ([[0.1], [0.2]], {"points": 9, "level": 1.0}, r"level must be a finite number in \(0, 1\); got 1.0"),
+        ([[0.1], [0.1]], {"points": None}, r"points must be given where all draw means are equal \(0.1\)"),
+    ],
+)
+def test_over_draws_refuses(values, settings, match):
+    with pytest.raises(ValueError, match=match):
+        over_draws(values, **settings)
+
+
+# difference_over_draws
+
+
+def test_differences_are_paired_by_draw():
+    draw = np.array([[0.1], [0.5], [0.9]])  # what a draw does to both sides cancels
+    gain = difference_over_draws(draw + np.array([[0.05], [0.06], [0.04]]), draw, points=10_000)
+    assert gain.value == pytest.approx(0.05)
+    assert 0.02 < gain.low < gain.high < 0.08
+    assert (gain.nets, gain.draws) == (6, 3)
+
+
+@pytest.mark.parametrize("draws", [3, 5, 10])
+@pytest.mark.parametrize(("mean", "gain"), [(0.3, 0.2), (0.004, 0.001), (0.001, 0.0)])
+def test_differences_cover(draws, mean, gain):
+    """Both sides share the rate of their draw."""
+    rng, runs, hits = np.random.default_rng(3), 600, 0
+    for _ in range(runs):
+        rates = draw_rates(rng, mean, 1 / 3, draws)
+        first, second = rng.binomial(400, [rates, rates * (mean - gain) / mean]) / 400
+        estimate = difference_over_draws(first, second, points=400)
+        hits += estimate.low <= gain <= estimate.high
+    assert hits / runs > 0.94 - noise(0.94, runs)
+
+
+def test_equal_errors_leave_room_on_both_sides():
+    none = difference_over_draws(np.zeros((3, 1)), np.zeros((3, 1)), points=100)
+    assert none.low == -none.high < 0 < none.high < 0.02
+
+
+def test_differences_refuse_unpaired_draws():
+    with pytest.raises(ValueError, match="second must have as many draws as first, 3; got 2"):
+        difference_over_draws(np.zeros((3, 1)), np.zeros((2, 1)), points=9)
+
+
+# stratified
+
+
+def test_stratified_is_the_mixture():
+    """Against errors drawn from the mixture itself, and against the mixture of every draw."""
+    rng = np.random.default_rng(4)
+    multi, single = rng.uniform(0, 0.02, (5, 3)), rng.uniform(0.4, 0.6, (5, 3))
+    joint = over_draws(0.9 * multi + 0.1 * single, points=None)
+    estimate = stratified(over_draws(multi, points=None), over_draws(single, points=None), mu=0.1)
+    assert estimate.value == pytest.approx(joint.value)
+    assert estimate.low <= joint.low < joint.high <= estimate.high  # never narrower than it should be
+    assert (estimate.nets, estimate.draws) == (15, 5)
+    inputs = 200_000
+    is_single = rng.random(inputs) < 0.1
+    wrong = rng.random(inputs) < np.where(is_single, single.mean(), multi.mean())
+    assert abs(wrong.mean() - estimate.value) < Z * math.sqrt(0.06 / inputs)
+
+
+@pytest.mark.parametrize("mu", [0.0, 1.0])
+def test_stratified_ends(mu):
+    multi, single = Estimate(0.1, 0.0, 0.2, 6, 3), Estimate(0.5, 0.4, 0.6, 6, 3)
+    assert stratified(multi, single, mu) == (single if mu else multi)
+
+
+def test_stratified_refuses():
+    multi, single = Estimate(0.1, 0.0, 0.2, 6, 3), Estimate(0.5, 0.4, 0.6, 6, 2)
+    with pytest.raises(ValueError, match=r"mu must be a finite number in \[0, 1\]; got 1.5"):
+        stratified(multi, multi, 1.5)
+    with pytest.raises(ValueError, match="err_single must have the draws of err_multi, 3; got 2"):
+        stratified(multi, single, 0.1)
+
+
+# Estimate
+
+
+@pytest.mark.parametrize(
+    ("numbers", "text"),
+    [
+        ((0.48712, 0.4791, 0.4951), "0.487 [0.479, 0.495]"),
+        ((0.0, 0.0, 0.00074), "0.0000 [0.0000, 0.0007]"),
+        ((0.5, 0.2, 0.8), "0.50 [0.20, 0.80]"),
+        ((-0.00001, -0.01, 0.01), "0.000 [-0.010, 0.010]"),
+        ((1234.0, 1000.0, 1500.0), "1234 [1000, 1500]"),
+        ((0.25, 0.25, 0.25), "0.250 [0.250, 0.250]"),
+    ],
+)
+def test_estimate_prints_as_many_digits_as_it_knows(numbers, text):
+    estimate = Estimate(*numbers, nets=1, draws=1)
+    assert str(estimate) == f"{estimate.value_text} {estimate.interval_text}" == text
+
+
+@pytest.mark.parametrize(
+    ("fields", "match"),
+    [
+        ((0.5, 0.6, 0.7, 1, 1), "low must be"),
+        ((0.5, 0.4, 0.45, 1, 1), "high must be"),
+        ((math.nan, 0.4, 0.45, 1, 1), "value must be"),
+        ((0.5, 0.4, math.inf, 1, 1), "high must be"),
+        ((0.5, 0.4, 0.6, 0, 1), "nets must be"),
+        ((0.5, 0.4, 0.6, 1, 0), "draws must be"),
+    ],
+)
+def test_estimate_refuses(fields, match):
+    with pytest.raises(ValueError, match=match):
+        Estimate(*fields)
