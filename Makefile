@@ -10,7 +10,7 @@ BUILD := jupyter-book build book -W -n --keep-going
 
 book: $(VENV)/.ready
 	@# A failed build forgets what it read: a warning must be met again by the next build, not skipped as already read.
-	@export PATH="$(CURDIR)/$(BIN):$$PATH"; echo "$(BUILD)"; $(BUILD) || { rm -rf _build/.doctrees; exit 1; }
+	@export PATH="$(abspath $(BIN)):$$PATH"; echo "$(BUILD)"; $(BUILD) || { rm -rf _build/.doctrees; exit 1; }
 
 # Fast tests run first; the first test of the built pages builds them (see tests/book/conftest.py).
 test: $(VENV)/.ready chromium

@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from docutils import nodes
-from outputs import executed_notebooks
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.errors import ExtensionError
 from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util.docutils import SphinxDirective
+
+from outputs import executed_notebooks
 from page_tables import page_link, table
 
 MIME = "application/vnd.mvtheory.claim+json"

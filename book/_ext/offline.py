@@ -35,7 +35,10 @@ def copy(app: Sphinx) -> None:
         return
     static = Path(app.outdir) / "_static"
     for part in MATHJAX:
-        place(installed("sphinx-mathjax-offline", f"sphinx-mathjax-offline/static/mathjax/{part}"), static / "mathjax" / part)
+        place(
+            installed("sphinx-mathjax-offline", f"sphinx-mathjax-offline/static/mathjax/{part}"),
+            static / "mathjax" / part,
+        )
     place(installed("widgetsnbextension", "widgetsnbextension/static/extension.js"), static / "offline/bundle.js")
     place(Path(app.srcdir) / "_offline/widgets.js", static / "offline/widgets.js")
 

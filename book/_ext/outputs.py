@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from execution import execution_cache, is_cached, read_notebook
 from myst_nb.sphinx_ import NbMetadataCollector
 from nbformat import NotebookNode
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.errors import ExtensionError
+
+from execution import execution_cache, is_cached, read_notebook
 
 
 def executed_notebooks(app: Sphinx) -> Iterator[tuple[str, NotebookNode]]:

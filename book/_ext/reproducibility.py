@@ -1,7 +1,7 @@
 """Say on what the book was computed, and how long it took: ``_build/execution.json`` and ``{reproducibility}``.
 
-The directive ``{reproducibility}`` stands for two tables: the seconds of each chapter, and the machine with the versions
-of what the package depends on.
+The directive ``{reproducibility}`` stands for two tables: the seconds of each chapter, and the machine with the
+versions of what the package depends on.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ from typing import Any
 
 from docutils import nodes
 from myst_nb.sphinx_ import NbMetadataCollector
-from outputs import executed_notebooks
 from sphinx.application import Sphinx
 from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util.docutils import SphinxDirective
+
+from outputs import executed_notebooks
 from page_tables import page_link, table
 
 

@@ -33,6 +33,7 @@
       this.classes = classes;
       this.state = state;
       this.models = {};
+      this._rendermime = { latexTypesetter: { typeset } }; // where the views look for it
     }
 
     get_model(id) {
@@ -72,6 +73,10 @@
     }
   }
 
+  function typeset(element) {
+    window.MathJax?.startup?.promise?.then(() => window.MathJax.typesetPromise([element]));
+  }
+
   function bytes(base64) {
     return Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
   }
@@ -82,6 +87,8 @@
       const playing = this.model.get("playing");
       this.playPauseButton.innerHTML = `<i class="fa fa-${playing ? "pause" : "play"}" aria-hidden="true"></i>`;
       this.playPauseButton.setAttribute("aria-label", playing ? "Pause" : "Play");
+      this.stopButton.setAttribute("aria-label", "Stop");
+      this.repeatButton.setAttribute("aria-label", "Repeat");
     };
   }
 

@@ -1,0 +1,121 @@
+"""The built book, as a folder and over http, in a real browser."""
+
+import functools
+import http.server
+import json
+import shutil
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import yaml
+from playwright.sync_api import Browser, Page, Request, sync_playwright
+
+ROOT = Path(__file__).parents[2]
+HTML = ROOT / "_build/html"
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+TOC = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
+CONTENTS = [
+    TOC["root"],
+    *(page["file"].removesuffix(".md") for part in TOC["parts"] for page in part["chapters"]),
+]
+CHAPTERS = [name for name in CONTENTS if name.startswith("chapters/")]
+PAGES = [*CONTENTS, "genindex", "search"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def book() -> Path:
+    """The built pages, up to date: a build that has nothing to do takes seconds."""
+    done = subprocess.run(["make", "book"], cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    if done.returncode:
+        pytest.exit(f"the book cannot be built\n{done.stdout[-20_000:]}", returncode=1)
+    return HTML
+
+
+@pytest.fixture(scope="session")
+def claims(book: Path) -> list[dict]:
+    """What the build measured."""
+    return json.loads((book.parent / "claims.json").read_text(encoding="utf-8"))["claims"]
+
+
+class Silent(http.server.SimpleHTTPRequestHandler):
+    """A file server that keeps its log to itself."""
+
+    def log_message(self, *args: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture(scope="session")
+def http_host(book: Path) -> Iterator[str]:
+    """The book's address on the loopback interface."""
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Silent, directory=book)) as server:
+        threading.Thread(target=server.serve_forever).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium, without a display."""
+    chromium = shutil.which("chromium")
+    assert chromium, "the built pages are tested in Chromium: apt-get install chromium"
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        yield opened
+        opened.close()
+
+
+class Visit:
+    """A page of the book that has been opened, and what happened while it was."""
+
+    def __init__(self, page: Page, host: str, name: str) -> None:
+        self.page, self.host, self.name = page, host, name
+        self.left: list[str] = []
+        self.errors: list[str] = []
+        page.on("request", self.note_request)
+        page.on("requestfailed", lambda request: self.errors.append(f"not loaded: {request.url}"))
+        page.on(
+            "response",
+            lambda answer: answer.ok or self.errors.append(f"{answer.status}: {answer.url}"),
+        )
+        page.on("console", lambda message: message.type == "error" and self.errors.append(message.text))
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.wait()
+
+    def note_request(self, request: Request) -> None:
+        """Keep the address of what is asked from anywhere but the book."""
+        if not request.url.startswith((self.host, "data:", "blob:")):
+            self.left.append(request.url)
+
+    def wait(self) -> None:
+        """Open the page and wait until its mathematics and its widgets are there."""
+        self.page.goto(f"{self.host}/{self.name}.html")
+        if self.page.locator("script[src*=mathjax]").count():
+            self.page.wait_for_function("window.MathJax?.startup?.promise")
+            self.page.evaluate("MathJax.startup.promise.then(() => true)")
+        if self.page.locator("script[type*=widget-view]").count():
+            self.page.wait_for_selector("html[data-widgets=alive]")
+        self.page.wait_for_timeout(200)  # the theme turns icons into pictures
+
+
+@contextmanager
+def tab(browser: Browser, host: str, name: str, width: int = 1280, dark: bool = False) -> Iterator[Visit]:
+    """Open a page of the book in a fresh tab."""
+    scheme = "dark" if dark else "light"
+    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    context.set_default_timeout(10_000)
+    try:
+        yield Visit(context.new_page(), host, name)
+    finally:
+        context.close()

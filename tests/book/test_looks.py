@@ -1,0 +1,95 @@
+"""Looks that can be measured: a phone's width, contrast in light and dark, the place of the keyboard."""
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+from .conftest import HTML, PAGES, tab
+
+# What has the keyboard, and how that is shown.
+FOCUS = """() => {
+  const e = document.activeElement, s = getComputedStyle(e);
+  return [e.outerHTML.slice(0, 200), s.outlineStyle, parseFloat(s.outlineWidth)];
+}"""
+
+# Contrast of every text that is seen, after WCAG 2.1: 4.5, or 3 for large letters. Gives what falls short.
+CONTRAST = """() => {
+  const parse = text => { const c = text.match(/[\\d.]+/g).map(Number); return c.length < 4 ? [...c, 1] : c };
+  const over = (top, under) => [0, 1, 2].map(i => top[i] * top[3] + under[i] * (1 - top[3])).concat(1);
+  const behind = e => {
+    const own = parse(getComputedStyle(e).backgroundColor);
+    if (own[3] === 1) return own;
+    return over(own, e.parentElement ? behind(e.parentElement) : [255, 255, 255, 1]);
+  };
+  const light = c => {
+    const [r, g, b] = c.map(v => (v /= 255) <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const short = [];
+  const texts = document.createTreeWalker(document.querySelector("main"), NodeFilter.SHOW_TEXT);
+  while (texts.nextNode()) {
+    const e = texts.currentNode.parentElement, style = getComputedStyle(e);
+    if (!texts.currentNode.data.trim() || e.closest("svg, script, style, mjx-assistive-mml")) continue;
+    if (!e.checkVisibility({ opacityProperty: true, visibilityProperty: true })) continue;
+    const back = behind(e), [a, b] = [light(over(parse(style.color), back)), light(back)].sort((x, y) => y - x);
+    const size = parseFloat(style.fontSize), large = size >= 24 || (size >= 18.66 && style.fontWeight >= 700);
+    const ratio = (a + 0.05) / (b + 0.05);
+    if (ratio < (large ? 3 : 4.5)) short.push(`${ratio.toFixed(2)} ${e.className}: ${texts.currentNode.data.trim()}`);
+  }
+  return short;
+}"""
+
+
+@pytest.fixture(scope="module", params=PAGES)
+def page(request: pytest.FixtureRequest, browser: Browser) -> Iterator[Page]:
+    """A page in a tab; every test of this module looks at it before the next one is opened."""
+    with tab(browser, HTML.as_uri(), request.param) as visit:
+        yield visit.page
+
+
+def test_the_keyboard_sees_where_it_is(page: Page) -> None:
+    for _ in range(15):
+        page.keyboard.press("Tab")
+        assert_focus_is_seen(page)
+    for control in page.locator(".widget-host :is([role=slider], button)").all():
+        control.focus()
+        assert_focus_is_seen(page)
+
+
+def assert_focus_is_seen(page: Page) -> None:
+    """Check the outline of the element that has the keyboard."""
+    element, style, width = page.evaluate(FOCUS)
+    assert style != "none", element
+    assert width >= 2, element
+
+
+def test_every_control_has_a_name(page: Page) -> None:
+    nameless = page.locator(".widget-host button:not([aria-label]), .widget-host [role=slider]:not([aria-label])")
+    assert not nameless.count()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_stands_out(page: Page, scheme: str) -> None:
+    page.emulate_media(color_scheme=scheme)
+    page.wait_for_selector(f"html[data-theme={scheme}]")
+    page.wait_for_timeout(400)  # colours fade over
+    assert not page.evaluate(CONTRAST)
+
+
+def test_a_phone_needs_no_sideways_scrolling(page: Page) -> None:
+    page.set_viewport_size({"width": 360, "height": 800})
+    page.wait_for_timeout(200)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    wide = page.locator("article img, article svg, .widget-host > *").evaluate_all(
+        "all => all.filter(e => e.getBoundingClientRect().right > 360).map(e => e.outerHTML.slice(0, 200))"
+    )
+    assert not wide
+
+
+def test_the_first_key_leads_past_the_navigation(browser: Browser) -> None:
+    with tab(browser, HTML.as_uri(), PAGES[0]) as visit:
+        visit.page.keyboard.press("Tab")
+        visit.page.wait_for_function("document.activeElement.getBoundingClientRect().top >= 0")
+        visit.page.keyboard.press("Enter")
+        assert visit.page.url.endswith("#main-content")

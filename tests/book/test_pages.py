@@ -1,0 +1,100 @@
+"""Every page, read from the disk and over http: complete, alive, and asking nothing of any other host."""
+
+import re
+from collections.abc import Iterator
+
+import jupytext
+import pytest
+from playwright.sync_api import Browser, Locator
+
+from .conftest import CHAPTERS, HTML, PAGES, ROOT, Visit, tab
+
+# What a reader must never see: a directive or role that was not understood, a raw number, a failed cell.
+RAW = re.compile(
+    r"\{glue|:::|```|\{[a-z]+(:[a-z]+)?\}`|np\.float64\(|Traceback \(most recent call last\)|(?<!\w)nan(?!\w)"
+)
+HASH = re.compile(r"[0-9a-f]{20,}|\.(png|svg)$")
+# The pictures beside a slider, as something that can be compared.
+PICTURES = """host => [...host.querySelectorAll('img, svg, canvas')]
+  .filter(picture => !picture.closest('button'))
+  .map(picture => picture.src ?? picture.outerHTML).join()"""
+
+
+@pytest.fixture(
+    scope="module",
+    params=[(scheme, name) for scheme in ("file", "http") for name in PAGES],
+    ids=" ".join,
+)
+def visit(request: pytest.FixtureRequest, browser: Browser, http_host: str) -> Iterator[Visit]:
+    """A page in a tab; every test of this module looks at it before the next one is opened."""
+    scheme, name = request.param
+    with tab(browser, HTML.as_uri() if scheme == "file" else http_host, name) as opened:
+        yield opened
+
+
+def test_nothing_raw_is_shown(visit: Visit) -> None:
+    text = visit.page.locator("main").evaluate(
+        "page => { page = page.cloneNode(true); page.querySelectorAll('script, style').forEach(e => e.remove());"
+        " return page.textContent }"
+    )
+    assert len(text) > 20
+    assert not RAW.findall(text)
+
+
+def test_every_image_loads_and_has_words(visit: Visit) -> None:
+    images = visit.page.locator("img").evaluate_all("images => images.map(i => [i.alt, i.src, i.naturalWidth])")
+    assert not [source[:200] for alt, source, width in images if not width], "not loaded"
+    assert not [source[:200] for alt, source, width in images if len(alt) < 10 or HASH.search(alt)], "no words"
+
+
+def test_every_figure_of_the_notebook_is_on_the_page(visit: Visit) -> None:
+    if visit.name not in CHAPTERS:
+        pytest.skip("no notebook")
+    cells = jupytext.read(ROOT / "book" / f"{visit.name}.md").cells
+    told = [alt for cell in cells if (alt := cell.metadata.get("mystnb", {}).get("image", {}).get("alt"))]
+    shown = visit.page.locator(".cell_output img:not(.widget-host img)").evaluate_all("all => all.map(i => i.alt)")
+    assert told, "a chapter shows a figure"
+    assert [" ".join(alt.split()) for alt in shown] == [" ".join(alt.split()) for alt in told]
+
+
+def test_mathematics_is_set(visit: Visit) -> None:
+    formulas = visit.page.locator(".math")
+    assert formulas.count() == visit.page.locator(".math:has(mjx-container)").count()
+    assert not visit.page.locator("mjx-merror, [data-mjx-error], mjx-mtext[style*=red]").all_inner_texts()
+
+
+def test_every_slider_changes_its_picture(visit: Visit) -> None:
+    hosts = visit.page.locator(".widget-host")
+    if visit.name in CHAPTERS:
+        assert hosts.get_by_role("slider").count(), "a chapter has a figure to play with"
+    for host in hosts.all():
+        for handle in host.get_by_role("slider").all():
+            assert handle.get_attribute("aria-label")
+            assert press(handle, host, "Home") != press(handle, host, "End"), "the picture stands still"
+            press(handle, host, "Home")
+
+
+def press(handle: Locator, host: Locator, key: str) -> str:
+    """Press a key on a slider's handle, and tell what the figure shows then."""
+    handle.press(key)
+    host.page.wait_for_timeout(150)
+    return host.evaluate(PICTURES)
+
+
+def test_every_player_plays(visit: Visit) -> None:
+    for host in visit.page.locator(".widget-host:has(.widget-play)").all():
+        before, button = host.evaluate(PICTURES), host.locator(".widget-play button").first
+        assert button.get_attribute("aria-label") == "Play"
+        button.press("Enter")
+        visit.page.wait_for_function(f"([host, old]) => ({PICTURES})(host) != old", arg=[host.element_handle(), before])
+        assert button.get_attribute("aria-label") == "Pause"
+        button.press("Enter")
+
+
+# The last two come after everything above has been tried.
+def test_no_error_is_reported(visit: Visit) -> None:
+    assert not visit.errors
+
+
+def test_no_request_leaves(visit: Visit) -> None:
+    assert not visit.left
