@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Locator
 from .conftest import CHAPTERS, HTML, PAGES, ROOT, Visit, tab
 
 # What a reader must never see: a directive or role that was not understood, a raw number, a failed cell.
-RAW = re.compile(
+RAW = re.compile(r"\{glue|:::|```|\{[a-z]+(?::[a-z]+)?\}`|np\.float64\(|Traceback \(most recent call last\)")
     r"\{glue|:::|```|\{[a-z]+(:[a-z]+)?\}`|np\.float64\(|Traceback \(most recent call last\)|(?<!\w)nan(?!\w)"
 )
 HASH = re.compile(r"[0-9a-f]{20,}|\.(png|svg)$")
