@@ -1,0 +1,66 @@
+"""Why ensembles and distillation work: multi-view data, nets, training, ensembles, students, claims.
+
+Examples
+--------
+>>> from mvtheory import MultiView, PatchNets, train
+>>> task = MultiView(k=3, P=6, d=24, s=1)
+>>> nets = PatchNets.init(2, k=3, m=4, d=24, sigma_0=0.1, seed=0)
+>>> nets(task.sample(multi=5, seed=0).x).shape
+torch.Size([2, 5, 3])
+"""
+
+from mvtheory.claims import Claim, Ledger, predict, record
+from mvtheory.data import GaussianMixture, MultiView, Sample
+from mvtheory.distillation import Distillation, OneSided, OnOff, Temperature
+from mvtheory.ensemble import (
+    AverageCrossEntropy,
+    average,
+    groups,
+    kept_views,
+    main_strength,
+    predict_lottery,
+    view_outputs,
+)
+from mvtheory.measurement import Estimate, difference_over_draws, error_rate, over_draws, stratified, wilson
+from mvtheory.model import PatchNets, SReLU
+from mvtheory.store import StoreError, cached, load, save
+from mvtheory.training import CrossEntropy, Diverged, History, Run, Schedule, train
+
+__all__ = [
+    "AverageCrossEntropy",
+    "Claim",
+    "CrossEntropy",
+    "Distillation",
+    "Diverged",
+    "Estimate",
+    "GaussianMixture",
+    "History",
+    "Ledger",
+    "MultiView",
+    "OnOff",
+    "OneSided",
+    "PatchNets",
+    "Run",
+    "SReLU",
+    "Sample",
+    "Schedule",
+    "StoreError",
+    "Temperature",
+    "average",
+    "cached",
+    "difference_over_draws",
+    "error_rate",
+    "groups",
+    "kept_views",
+    "load",
+    "main_strength",
+    "over_draws",
+    "predict",
+    "predict_lottery",
+    "record",
+    "save",
+    "stratified",
+    "train",
+    "view_outputs",
+    "wilson",
+]

@@ -1,0 +1,312 @@
+"""Multi-view data: the distribution of the theory, and a control without views.
+
+A *task* is a frozen description of a distribution. ``task.sample(multi, single,
+seed=...)`` draws from it and returns a :class:`Sample`: the tensors that a net
+sees, and beside them the ground truth that the theory talks about.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from mvtheory._check import check_choice, check_int, check_number
+
+__all__ = ["FRAMES", "GaussianMixture", "MultiView", "Sample"]
+
+FRAMES = ("random", "axes")
+
+
+@dataclass(frozen=True)
+class Sample:
+    """`n` inputs of `P` patches, with the ground truth beside them.
+
+    Attributes
+    ----------
+    x : Tensor, shape [n, P, d]
+        The patches.
+    y : Tensor of int, shape [n]
+        The labels, in 0 ... k-1.
+    strength : Tensor, shape [n, k, M]
+        Total strength :math:`\\sum_p z_p` of each view; 0 where it is absent.
+    kept : Tensor of int, shape [n]
+        The view that a single-view input kept; -1 for multi-view inputs.
+    patch_view : Tensor of int, shape [n, P]
+        Index ``j * M + l`` of the view that a patch carries; -1 for background.
+    """
+
+    x: Float[Tensor, "n P d"]
+    y: Int[Tensor, " n"]
+    strength: Float[Tensor, "n k M"]
+    kept: Int[Tensor, " n"]
+    patch_view: Int[Tensor, "n P"]
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    def __getitem__(self, rows) -> Sample:
+        """The inputs picked by a slice, an index tensor or a mask."""
+        return Sample(self.x[rows], self.y[rows], self.strength[rows], self.kept[rows], self.patch_view[rows])
+
+    @property
+    def single_view(self) -> Bool[Tensor, " n"]:
+        """Mask of the single-view inputs."""
+        return self.kept >= 0
+
+    @property
+    def present(self) -> Bool[Tensor, "n k M"]:
+        """Mask of the views that an input carries."""
+        return self.strength > 0
+
+
+@dataclass(frozen=True)
+class MultiView:
+    """The multi-view distribution (our reading of the definition in [1]_).
+
+    Every class has `M` views, orthonormal directions of R^d. An input of class
+    y carries all views of y and each other view with probability ``s / k``;
+    each of them fills `C_p` patches of its own. Multi-view inputs show all views
+    of y strongly. Single-view inputs show one strongly and have (almost) lost
+    the others.
+
+    Parameters
+    ----------
+    k : int, >= 2
+        Number of classes.
+    M : int, >= 2
+        Views per class.
+    P : int, >= k * M * C_p
+        Patches per input: enough for every view at once.
+    d : int, >= k * M
+        Dimension of a patch.
+    C_p : int, >= 1
+        Patches per view; they share its strength equally.
+    s : float, in [0, k]
+        Expected number of other classes seen through a given view.
+    main : (float, float)
+        Range of the total strength of the label's views.
+    weak : (float, float)
+        Range of the total strength of other classes' views, multi-view inputs.
+    rho : float, >= 0
+        Total strength of a lost view in single-view inputs.
+    Gamma : float, >= 0
+        Total strength of other classes' views in single-view inputs.
+    gamma : float, >= 0
+        Feature noise: every patch holds every view with a coefficient uniform
+        in [0, gamma].
+    noise_signal, noise_background : float, >= 0
+        Root-mean-square norm of the Gaussian noise xi_p on patches that carry
+        a view, and on the others.
+    frame : {"random", "axes"}
+        Views along a random orthonormal frame, or along coordinate axes.
+    frame_seed : int
+        Seed of the random frame.
+
+    References
+    ----------
+    .. [1] Z. Allen-Zhu, Y. Li, "Towards Understanding Ensemble, Knowledge
+       Distillation and Self-Distillation in Deep Learning", ICLR 2023.
+
+    Examples
+    --------
+    >>> task = MultiView(k=3, P=6, d=12, s=1)
+    >>> train = task.sample(multi=8, single=2, seed=0)
+    >>> train.x.shape, int(train.single_view.sum())
+    (torch.Size([10, 6, 12]), 2)
+    """
+
+    k: int = 10
+    M: int = 2
+    P: int = 20
+    d: int = 200
+    C_p: int = 1
+    s: float = 4.0
+    main: tuple[float, float] = (1.0, 1.1)
+    weak: tuple[float, float] = (0.3, 0.4)
+    rho: float = 0.01
+    Gamma: float = 0.3
+    gamma: float = 0.0
+    noise_signal: float = 0.1
+    noise_background: float = 1.0
+    frame: str = "random"
+    frame_seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_int("k", self.k, low=2)
+        check_int("M", self.M, low=2)
+        check_int("C_p", self.C_p, low=1)
+        check_int("d (k * M orthonormal views need room)", self.d, low=self.k * self.M)
+        check_int("P (k * M views of C_p patches need room)", self.P, low=self.k * self.M * self.C_p)
+        check_number("s", self.s, low=0, high=self.k)
+        for name in ("main", "weak"):
+            low, high = getattr(self, name)
+            check_number(f"{name}[0]", low, low=0)
+            check_number(f"{name}[1]", high, low=low)
+        for name in ("rho", "Gamma", "gamma", "noise_signal", "noise_background"):
+            check_number(name, getattr(self, name), low=0)
+        check_choice("frame", self.frame, FRAMES)
+        check_int("frame_seed", self.frame_seed, low=0)
+
+    @cached_property
+    def views(self) -> Float[Tensor, "k M d"]:
+        """The views v_{i,l}, orthonormal."""
+        total = self.k * self.M
+        if self.frame == "axes":
+            return torch.eye(self.d)[:total].reshape(self.k, self.M, self.d)
+        generator = torch.Generator().manual_seed(self.frame_seed)
+        gauss = torch.randn(self.d, total, generator=generator, dtype=torch.float64)
+        q, r = torch.linalg.qr(gauss)
+        # The signs of r make q uniform on the orthonormal frames (Haar).
+        q = q * torch.sign(torch.diagonal(r))
+        return q.T.reshape(self.k, self.M, self.d).float()
+
+    def sample(self, multi: int, single: int = 0, *, seed: int) -> Sample:
+        """Draw `multi` multi-view and `single` single-view inputs.
+
+        Parameters
+        ----------
+        multi, single : int, >= 0
+            How many inputs of each kind; at least one in all.
+        seed : int
+            The same seed gives the same inputs, to the last bit.
+
+        Returns
+        -------
+        Sample
+            Multi-view inputs first.
+        """
+        n = _check_counts(multi, single)
+        check_int("seed", seed, low=0)
+        rng = torch.Generator().manual_seed(seed)
+        y = torch.randint(self.k, (n,), generator=rng)
+        kept = torch.full((n,), -1)
+        kept[multi:] = torch.randint(self.M, (single,), generator=rng)
+        strength = self._strengths(y, kept, rng)
+        patch_view = self._place(strength > 0, rng)
+        return Sample(self._patches(strength, patch_view, rng), y, strength, kept, patch_view)
+
+    def _strengths(self, y: Tensor, kept: Tensor, rng: torch.Generator) -> Tensor:
+        """Total strength of every view, shape [n, k, M]; 0 where absent."""
+        n, shape = len(y), (len(y), self.k, self.M)
+        present = torch.rand(shape, generator=rng) < self.s / self.k
+        weak = _uniform(shape, self.weak, rng)
+        main = _uniform((n, self.M), self.main, rng)
+        single = kept >= 0
+        weak[single] = self.Gamma
+        lost = single[:, None] & (torch.arange(self.M) != kept[:, None])
+        strength = torch.where(present, weak, 0.0)
+        strength[torch.arange(n), y] = torch.where(lost, self.rho, main)
+        return strength
+
+    def _place(self, present: Tensor, rng: torch.Generator) -> Tensor:
+        """Give each present view C_p patches of its own, at random places."""
+        n = len(present)
+        present = present.flatten(1)
+        order = torch.rand(n, self.P, generator=rng).argsort(1)
+        patch_view = torch.full((n, self.P), -1)
+        rows, view = present.nonzero(as_tuple=True)
+        rank = (present.cumsum(1) - 1)[rows, view] * self.C_p
+        for c in range(self.C_p):
+            patch_view[rows, order[rows, rank + c]] = view
+        return patch_view
+
+    def _patches(self, strength: Tensor, patch_view: Tensor, rng: torch.Generator) -> Tensor:
+        """The patches: z_p v + sum_v' alpha_{p,v'} v' + xi_p."""
+        n, carries = len(strength), patch_view >= 0
+        scale = torch.where(carries, self.noise_signal, self.noise_background) / self.d**0.5
+        x = torch.randn(n, self.P, self.d, generator=rng) * scale[..., None]
+        views = self.views.flatten(0, 1)
+        if self.gamma > 0:
+            alpha = _uniform((n, self.P, len(views)), (0.0, self.gamma), rng)
+            x += alpha @ views
+        rows, patches = carries.nonzero(as_tuple=True)
+        view = patch_view[rows, patches]
+        z = strength.flatten(1)[rows, view] / self.C_p
+        x[rows, patches] += z[:, None] * views[view]
+        return x
+
+
+@dataclass(frozen=True)
+class GaussianMixture:
+    """A control without views: one direction per class, the same in every patch.
+
+    An input of class y holds ``separation * mu_y + xi_p`` in each patch, with
+    mu_1 ... mu_k orthonormal and xi_p Gaussian. There is one feature to find, so
+    nets that differ by seed have nothing different to learn.
+
+    Parameters
+    ----------
+    k : int, >= 2
+        Number of classes.
+    P, d : int
+        Patches per input, and their dimension (d >= k).
+    separation : float, >= 0
+        Length of the class mean.
+    noise : float, >= 0
+        Root-mean-square norm of the noise of a patch.
+    frame_seed : int
+        Seed of the class means.
+
+    Examples
+    --------
+    >>> GaussianMixture(k=3, P=2, d=8).sample(5, seed=0).x.shape
+    torch.Size([5, 2, 8])
+    """
+
+    k: int = 10
+    P: int = 20
+    d: int = 200
+    separation: float = 0.2
+    noise: float = 1.0
+    frame_seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_int("k", self.k, low=2)
+        check_int("P", self.P, low=1)
+        check_int("d (k orthonormal means need room)", self.d, low=self.k)
+        check_number("separation", self.separation, low=0)
+        check_number("noise", self.noise, low=0)
+        check_int("frame_seed", self.frame_seed, low=0)
+
+    @cached_property
+    def views(self) -> Float[Tensor, "k 1 d"]:
+        """The class means: one direction per class."""
+        generator = torch.Generator().manual_seed(self.frame_seed)
+        gauss = torch.randn(self.d, self.k, generator=generator, dtype=torch.float64)
+        return torch.linalg.qr(gauss)[0].T[:, None].float()
+
+    def sample(self, multi: int, single: int = 0, *, seed: int) -> Sample:
+        """Draw `multi` inputs. `single` must be 0: no view can be lost here.
+
+        Returns
+        -------
+        Sample
+            With ``M = 1``; `strength` is the separation, `kept` is -1 and every
+            patch carries the direction of the label.
+        """
+        check_int("single (a Gaussian mixture has no view to lose)", single, low=0, high=0)
+        n = _check_counts(multi, single)
+        check_int("seed", seed, low=0)
+        rng = torch.Generator().manual_seed(seed)
+        y = torch.randint(self.k, (n,), generator=rng)
+        x = torch.randn(n, self.P, self.d, generator=rng) * (self.noise / self.d**0.5)
+        x += self.separation * self.views[y]
+        strength = torch.zeros(n, self.k, 1)
+        strength[torch.arange(n), y, 0] = self.separation * self.P
+        return Sample(x, y, strength, torch.full((n,), -1), y[:, None].expand(n, self.P).clone())
+
+
+def _check_counts(multi: int, single: int) -> int:
+    check_int("multi", multi, low=0)
+    check_int("single", single, low=0)
+    check_int("multi + single", multi + single, low=1)
+    return multi + single
+
+
+def _uniform(shape: tuple[int, ...], bounds: tuple[float, float], rng: torch.Generator) -> Tensor:
+    low, high = bounds
+    return low + (high - low) * torch.rand(shape, generator=rng)

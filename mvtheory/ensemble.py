@@ -1,0 +1,153 @@
+"""Ensembles: the uniform average, its joint training, and the view lottery."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+import torch.nn.functional as nnf
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from mvtheory._check import check_int, check_number, check_shape
+from mvtheory.data import Sample
+from mvtheory.model import PatchNets
+
+__all__ = [
+    "AverageCrossEntropy",
+    "average",
+    "groups",
+    "kept_views",
+    "main_strength",
+    "predict_lottery",
+    "view_outputs",
+]
+
+
+def average(F: Float[Tensor, "L n k"]) -> Float[Tensor, "n k"]:
+    """The uniform average of the nets' outputs, G = (F_1 + ... + F_L) / L."""
+    check_shape("F", F, ("L", "n", "k"))
+    return F.mean(0)
+
+
+def groups(F: Float[Tensor, "L n k"], size: int) -> Float[Tensor, "g n k"]:
+    """Averages of disjoint groups of `size` nets; left-over nets are not used.
+
+    Parameters
+    ----------
+    F : Tensor, shape [L, n, k]
+        Outputs of L nets.
+    size : int, in [1, L]
+        Nets per group.
+
+    Returns
+    -------
+    Tensor, shape [L // size, n, k]
+    """
+    check_shape("F", F, ("L", "n", "k"))
+    check_int("size", size, low=1, high=len(F))
+    return torch.stack([chunk.mean(0) for chunk in F[: len(F) // size * size].split(size)])
+
+
+@dataclass(frozen=True)
+class AverageCrossEntropy:
+    """Cross-entropy of the average of all nets: trains them jointly, as one model.
+
+    Parameters
+    ----------
+    y : Tensor of int, shape [n]
+        Labels.
+    """
+
+    y: Int[Tensor, " n"]
+    joint: bool = field(default=True, init=False)
+
+    def __call__(self, F: Tensor, rows: Tensor, nets: Tensor) -> tuple[Tensor, Tensor]:
+        log_p = F.mean(1).log_softmax(-1)
+        label = nnf.one_hot(self.y[rows], F.shape[-1])
+        loss = -(log_p * label).sum(-1, keepdim=True).expand(F.shape[:2])
+        dF = ((log_p.exp() - label) / F.shape[1])[:, None].expand_as(F)
+        return loss, dF
+
+
+def view_outputs(nets: PatchNets, views: Float[Tensor, "k M d"], z: float = 1.0) -> Float[Tensor, "L k M"]:
+    """Output F_i on one patch that holds z v_{i,l} and nothing else.
+
+    Parameters
+    ----------
+    nets : PatchNets
+        L nets of k classes.
+    views : Tensor, shape [k, M, d]
+        The views.
+    z : float, > 0
+        Strength of the patch.
+    """
+    check_number("z", z, low=0, open_low=True)
+    check_shape("views", views, (nets.W.shape[1], "M", nets.W.shape[-1]))
+    own = torch.einsum("lkrd,kvd->lkrv", nets.W, views)
+    return nets.activation(z * own).sum(2)
+
+
+def kept_views(nets: PatchNets, views: Float[Tensor, "k M d"], share: float = 0.1) -> Bool[Tensor, "L k M"]:
+    """Which views each (net, class) has learned.
+
+    A view counts as learned when its own patch, at strength 1, drives the output
+    of its class to more than `share` of what the class's strongest view does.
+
+    Parameters
+    ----------
+    nets : PatchNets
+        L trained nets.
+    views : Tensor, shape [k, M, d]
+        The views.
+    share : float, in (0, 1)
+        See above.
+
+    Returns
+    -------
+    Tensor of bool, shape [L, k, M]
+    """
+    check_number("share", share, low=0, high=1, open_low=True, open_high=True)
+    output = view_outputs(nets, views)
+    return output > share * output.amax(-1, keepdim=True)
+
+
+def main_strength(data: Sample, q: int) -> Float[Tensor, "k M"]:
+    """S_{i,l} = E_train[1{y=i} sum_p z_p^q] over the multi-view training inputs.
+
+    The strength of a view is taken to sit in one patch (C_p = 1); more patches
+    scale all S alike, which no ratio notices.
+    """
+    check_int("q", q, low=1)
+    _, k, M = data.strength.shape
+    rows = data.kept < 0
+    y, z = data.y[rows], data.strength[rows]
+    own = z[torch.arange(len(y)), y] ** q
+    return torch.zeros(k, M).index_add_(0, y, own) / max(1, len(y))
+
+
+def predict_lottery(nets: PatchNets, views: Float[Tensor, "k M d"], data: Sample) -> Int[Tensor, "L k"]:
+    r"""The view that each (net, class) will keep, from the initialisation alone.
+
+    View l wins where :math:`\Lambda_{i,l} S_{i,l}^{1/(q-2)}` is largest, with
+    :math:`\Lambda_{i,l} = \max_r [\langle w_{i,r}, v_{i,l} \rangle]^+` at
+    initialisation and S of :func:`main_strength`: a view grows as
+    :math:`\dot\Lambda = c S \Lambda^{q-1}`, so the one that would blow up first
+    wins.
+
+    Parameters
+    ----------
+    nets : PatchNets
+        Nets at their initialisation, with q >= 3.
+    views : Tensor, shape [k, M, d]
+        The views.
+    data : Sample
+        The training set.
+
+    Returns
+    -------
+    Tensor of int, shape [L, k]
+    """
+    q = check_int("nets.activation.q", nets.activation.q, low=3)
+    strength = main_strength(data, q) ** (1 / (q - 2))
+    return (nets.own_view_overlap(views) * strength).argmax(-1)

@@ -1,0 +1,158 @@
+"""The learner: a two-layer patch network with a smoothed ReLU, L nets at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from mvtheory._check import check_finite, check_int, check_number, check_shape
+
+__all__ = ["PatchNets", "SReLU"]
+
+# A block of pre-activations of about this many numbers stays in a core's cache
+# between the two matrix products that use it.
+BLOCK = 2**18
+
+
+@dataclass(frozen=True)
+class SReLU:
+    r"""The smoothed ReLU.
+
+    .. math::
+
+       \widetilde{\mathrm{ReLU}}(z) = \begin{cases} 0 & z \le 0 \\
+       z^q / (q \varrho^{q-1}) & 0 \le z \le \varrho \\
+       z - (1 - 1/q) \varrho & z \ge \varrho \end{cases}
+
+    Parameters
+    ----------
+    q : int, >= 1
+        The power. The theory wants q >= 3; q = 1 is the plain ReLU.
+    varrho : float, > 0
+        The cut between the power and the linear part.
+
+    Examples
+    --------
+    >>> SReLU(q=3, varrho=1.0)(torch.tensor([-1.0, 0.5, 2.0]))
+    tensor([0.0000, 0.0417, 1.3333])
+    """
+
+    q: int = 4
+    varrho: float = 4.0
+
+    def __post_init__(self) -> None:
+        check_int("q", self.q, low=1)
+        check_number("varrho", self.varrho, low=0, open_low=True)
+
+    def __call__(self, z: Tensor) -> Tensor:
+        """Value at `z`, elementwise."""
+        return self.value_and_slope(z)[0]
+
+    def value_and_slope(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """Value and derivative at `z`, elementwise."""
+        if self.q == 1:
+            return z.clamp(min=0), (z > 0).to(z.dtype)
+        t = z.clamp(0, self.varrho)
+        u = t / self.varrho
+        slope = u if self.q == 2 else u * u
+        for _ in range(self.q - 3):
+            slope = slope * u
+        value = z.clamp(min=0).sub_(t).addcmul_(t, slope, value=1 / self.q)
+        return value, slope
+
+
+@dataclass(frozen=True)
+class PatchNets:
+    r"""L nets of one architecture, stacked.
+
+    .. math:: F_i(X) = \sum_{r \le m} \sum_{p \le P}
+              \widetilde{\mathrm{ReLU}}(\langle w_{i,r}, x_p \rangle)
+
+    Parameters
+    ----------
+    W : Tensor, shape [L, k, m, d]
+        The weights w_{i,r} of the nets.
+    activation : SReLU
+        The activation, shared by all nets.
+    """
+
+    W: Float[Tensor, "L k m d"]
+    activation: SReLU = SReLU()
+
+    def __post_init__(self) -> None:
+        check_shape("W", self.W, ("L", "k", "m", "d"))
+
+    @classmethod
+    def init(
+        cls,
+        L: int,
+        *,
+        k: int,
+        m: int,
+        d: int,
+        sigma_0: float,
+        seed: int,
+        activation: SReLU = SReLU(),
+    ) -> PatchNets:
+        """Draw w_{i,r} from N(0, sigma_0^2 I); net l uses seed ``seed + l`` alone.
+
+        Parameters
+        ----------
+        L, k, m, d : int, >= 1
+            Nets, classes, neurons per class, dimension of a patch.
+        sigma_0 : float, > 0
+            Standard deviation of each weight.
+        seed : int
+            Net l is the same in any stack that holds it.
+        """
+        for name, value in {"L": L, "k": k, "m": m, "d": d}.items():
+            check_int(name, value, low=1)
+        check_number("sigma_0", sigma_0, low=0, open_low=True)
+        check_int("seed", seed, low=0)
+        draws = [torch.randn(k, m, d, generator=torch.Generator().manual_seed(seed + net)) for net in range(L)]
+        return cls(sigma_0 * torch.stack(draws), activation)
+
+    def __len__(self) -> int:
+        return len(self.W)
+
+    def __getitem__(self, nets: slice | Tensor | list[int]) -> PatchNets:
+        """The stack of the nets picked by a slice, a list or a mask."""
+        return PatchNets(self.W[nets], self.activation)
+
+    def to(self, *args, **kwargs) -> PatchNets:
+        """Move or convert the weights, as :meth:`torch.Tensor.to`."""
+        return PatchNets(self.W.to(*args, **kwargs), self.activation)
+
+    def __call__(self, x: Float[Tensor, "n P d"]) -> Float[Tensor, "L n k"]:
+        """The outputs F of all nets on the inputs `x`."""
+        check_shape("x", x, ("n", "P", self.W.shape[-1]))
+        check_finite("x", x)
+        outputs = [value for _, value, _ in self.forward_blocks(x)]
+        return torch.cat(outputs).transpose(0, 1)
+
+    def forward_blocks(self, x: Tensor) -> Iterator[tuple[slice, Tensor, Tensor]]:
+        """Blocks of rows with their outputs [b, L, k] and slopes [b P, L k m]."""
+        L, k, m, d = self.W.shape
+        n, P, _ = x.shape
+        weights = self.W.reshape(-1, d)
+        size = max(1, BLOCK // (P * len(weights)))
+        for start in range(0, n, size):
+            rows = slice(start, min(start + size, n))
+            z = x[rows].reshape(-1, d) @ weights.T
+            value, slope = self.activation.value_and_slope(z)
+            yield rows, value.view(-1, P, L * k, m).sum((1, 3)).view(-1, L, k), slope
+
+    def products(self, views: Float[Tensor, "j M d"]) -> Float[Tensor, "L k m j M"]:
+        """Inner products <w_{i,r}, v_{j,l}> of every neuron with every view."""
+        check_shape("views", views, ("j", "M", self.W.shape[-1]))
+        return torch.einsum("lkrd,jvd->lkrjv", self.W, views)
+
+    def own_view_overlap(self, views: Float[Tensor, "k M d"]) -> Float[Tensor, "L k M"]:
+        r"""Lambda_{i,l} = max_r [<w_{i,r}, v_{i,l}>]^+ of every class and view."""
+        check_shape("views", views, (self.W.shape[1], "M", self.W.shape[-1]))
+        own = torch.einsum("lkrd,kvd->lkrv", self.W, views)
+        return own.amax(2).clamp(min=0)

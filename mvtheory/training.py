@@ -1,0 +1,290 @@
+"""Full-batch gradient descent for L nets at once, with re-scaled time.
+
+An *objective* says what the nets are trained for. It is called with a block of
+outputs and returns, per input and net, the loss and its gradient with respect to
+the outputs; the trainer does the rest, without an autograd graph.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import torch
+import torch.nn.functional as nnf
+from jaxtyping import Float, Int
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from mvtheory._check import check_choice, check_finite, check_int, check_labels, check_number
+from mvtheory.data import Sample
+from mvtheory.model import PatchNets
+
+__all__ = ["CrossEntropy", "Diverged", "History", "Objective", "Run", "Schedule", "train"]
+
+
+class Diverged(RuntimeError):
+    """Training left the finite numbers; the message says at which step."""
+
+
+class Objective(Protocol):
+    """What a stack of nets is trained for.
+
+    Attributes
+    ----------
+    y : Tensor of int, shape [n]
+        Labels, for the training accuracy.
+    joint : bool
+        True where the loss ties the nets together, so that they share one clock.
+    """
+
+    y: Int[Tensor, " n"]
+    joint: bool
+
+    def __call__(
+        self, F: Float[Tensor, "b L k"], rows: slice, nets: Int[Tensor, " L"]
+    ) -> tuple[Float[Tensor, "b L"], Float[Tensor, "b L k"]]:
+        """Loss of each (input, net) and its gradient with respect to `F`."""
+        ...
+
+
+@dataclass(frozen=True)
+class CrossEntropy:
+    """Cross-entropy of the labels, each net for itself.
+
+    Parameters
+    ----------
+    y : Tensor of int, shape [n]
+        Labels.
+    """
+
+    y: Int[Tensor, " n"]
+    joint: bool = field(default=False, init=False)
+
+    def __call__(self, F: Tensor, rows: slice, nets: Tensor) -> tuple[Tensor, Tensor]:
+        log_p = nnf.log_softmax(F, -1)
+        label = nnf.one_hot(self.y[rows], F.shape[-1])[:, None]
+        return -(log_p * label).sum(-1), log_p.exp() - label
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long and in which steps.
+
+    A step moves net l by ``-eta_l`` times its gradient, where ``eta_l`` is the
+    largest number up to `eta` that changes no neuron by more than `max_change`
+    of its norm. One number per net and step only re-scales time, so that the path
+    of gradient descent stays the same, and the long wait at small weights goes by
+    in few steps.
+
+    Parameters
+    ----------
+    steps : int, >= 1
+        Most steps.
+    stop_loss : float, >= 0
+        A net stops once its mean loss is below; 0 never stops early.
+    eta : float, > 0
+        Largest learning rate.
+    max_change : float, in (0, 1]
+        Largest relative change of a neuron in a step.
+    optimizer : {"gd", "sgd", "adam"}
+        Re-scaled gradient descent, or a control through `torch.optim` with the
+        constant learning rate `eta`.
+    batch : int or None
+        Inputs per step of a control; None for all of them.
+    seed : int
+        Seed of the order of the batches; all nets see the same.
+    record_every : int, >= 1
+        Steps between two records of the history.
+    """
+
+    steps: int = 500
+    stop_loss: float = 0.05
+    eta: float = 100.0
+    max_change: float = 0.2
+    optimizer: str = "gd"
+    batch: int | None = None
+    seed: int = 0
+    record_every: int = 5
+
+    def __post_init__(self) -> None:
+        check_int("steps", self.steps, low=1)
+        check_number("stop_loss", self.stop_loss, low=0)
+        check_number("eta", self.eta, low=0, open_low=True)
+        check_number("max_change", self.max_change, low=0, high=1, open_low=True)
+        check_choice("optimizer", self.optimizer, ("gd", "sgd", "adam"))
+        check_int("record_every", self.record_every, low=1)
+        if self.batch is not None:
+            check_int("batch", self.batch, low=1)
+            check_choice("optimizer (with batches)", self.optimizer, ("sgd", "adam"))
+
+
+@dataclass(frozen=True)
+class History:
+    """What the theory talks about, at the recorded steps.
+
+    A net that stopped keeps its last values.
+
+    Attributes
+    ----------
+    step : Tensor of int, shape [T]
+    time : Tensor, shape [T, L]
+        Re-scaled time: the sum of the learning rates so far.
+    loss, error : Tensor, shape [T, L]
+        Mean training loss, and share of wrong training inputs.
+    residual : Tensor, shape [T, L]
+        Mean of 1 - p_y over the training set.
+    overlap : Tensor, shape [T, L, k, M]
+        Lambda_{i,l} = max_r [<w_{i,r}, v_{i,l}>]^+; empty without `views`.
+    """
+
+    step: Int[Tensor, " T"]
+    time: Float[Tensor, "T L"]
+    loss: Float[Tensor, "T L"]
+    error: Float[Tensor, "T L"]
+    residual: Float[Tensor, "T L"]
+    overlap: Float[Tensor, "T L k M"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """Trained nets and the history of their training."""
+
+    nets: PatchNets
+    history: History
+
+
+def train(
+    nets: PatchNets,
+    data: Sample,
+    objective: Objective | None = None,
+    schedule: Schedule = Schedule(),  # noqa: B008  (frozen)
+    *,
+    views: Float[Tensor, "k M d"] | None = None,
+    progress: bool = False,
+) -> Run:
+    """Train all nets on the same data.
+
+    Parameters
+    ----------
+    nets : PatchNets
+        L nets at their initialisation; they are not changed.
+    data : Sample
+        The training set.
+    objective : Objective, optional
+        Default: the cross-entropy of the labels.
+    schedule : Schedule
+        Steps, their size, and when to stop. A net stops at the first step at
+        which its loss is below ``stop_loss`` and no training input is wrong.
+    views : Tensor, shape [k, M, d], optional
+        Record the overlaps with these views.
+    progress : bool
+        Show a progress bar.
+
+    Returns
+    -------
+    Run
+
+    Raises
+    ------
+    Diverged
+        If a loss is no longer finite.
+    """
+    L, k, _, d = nets.W.shape
+    check_finite("data.x", data.x)
+    check_labels("data.y", data.y, k)
+    objective = CrossEntropy(data.y) if objective is None else objective
+    W, alive = nets.W.clone(), torch.arange(L)
+    update = _Rescaled(schedule) if schedule.optimizer == "gd" else _Optimizer(W, schedule)
+    batches = _batches(len(data), schedule)
+    records, state = [], {key: torch.zeros(L) for key in ("time", "loss", "error", "residual")}
+    for step in tqdm(range(schedule.steps + 1), disable=not progress, leave=False):
+        rows = next(batches)
+        stack = PatchNets(W[alive], nets.activation)
+        stats, gradient = loss_and_gradient(stack, data.x, objective, rows, alive)
+        if not stats["loss"].isfinite().all():
+            raise Diverged(f"the loss is not finite at step {step}; a smaller eta may help")
+        for key, value in stats.items():
+            state[key][alive] = value
+        stop = (stats["loss"] < schedule.stop_loss) & (stats["error"] == 0)
+        whole = objective.joint or schedule.optimizer != "gd"
+        stop = stop.all().expand_as(stop) if whole else stop
+        last = bool(stop.all()) or step == schedule.steps
+        if last or step % schedule.record_every == 0:
+            overlap = torch.empty(L, 0, 0) if views is None else _overlap(W, views)
+            records.append((step, {k_: v.clone() for k_, v in state.items()}, overlap))
+        if last:
+            break
+        alive, gradient = alive[~stop], gradient[~stop]
+        state["time"][alive] += update(W, alive, gradient, objective.joint)
+    return Run(PatchNets(W, nets.activation), _history(records))
+
+
+def loss_and_gradient(
+    nets: PatchNets, x: Tensor, objective: Objective, rows: Tensor, alive: Tensor
+) -> tuple[dict[str, Tensor], Float[Tensor, "L k m d"]]:
+    """Mean loss, error and residual [L] of the inputs `rows`, and the gradient."""
+    L, k, m, d = nets.W.shape
+    gradient = torch.zeros(L * k * m, d)
+    total = torch.zeros(3, L)
+    x, n = (x if len(rows) == len(x) else x[rows]), len(rows)
+    for block, F, slope in nets.forward_blocks(x):
+        loss, dF = objective(F, rows[block], alive)
+        scores = F.mean(1, keepdim=True).expand_as(F) if objective.joint else F
+        label = objective.y[rows[block]][:, None].expand(F.shape[:2])
+        residual = 1 - scores.softmax(-1).gather(-1, label[..., None])[..., 0]
+        total += torch.stack([loss.sum(0), (scores.argmax(-1) != label).sum(0), residual.sum(0)])
+        b, P = len(F), x.shape[1]
+        slope = slope.view(b, P, L * k, m).mul_(dF.reshape(b, 1, L * k, 1))
+        gradient.addmm_(slope.view(b * P, -1).T, x[block].reshape(b * P, d), alpha=1 / n)
+    stats = dict(zip(("loss", "error", "residual"), total / n, strict=True))
+    return stats, gradient.view(L, k, m, d)
+
+
+@dataclass(frozen=True)
+class _Rescaled:
+    """Gradient descent in re-scaled time."""
+
+    schedule: Schedule
+
+    def __call__(self, W: Tensor, alive: Tensor, gradient: Tensor, joint: bool) -> Tensor:
+        ratio = W[alive].norm(dim=-1) / gradient.norm(dim=-1)
+        eta = (self.schedule.max_change * ratio.flatten(1).amin(1)).clamp(max=self.schedule.eta)
+        eta = eta.min().expand_as(eta) if joint else eta
+        W[alive] -= eta[:, None, None, None] * gradient
+        return eta
+
+
+class _Optimizer:
+    """A control: an optimiser of `torch.optim` at a constant learning rate."""
+
+    def __init__(self, W: Tensor, schedule: Schedule) -> None:
+        kinds = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}
+        self.optimizer = kinds[schedule.optimizer]([W], lr=schedule.eta)
+        self.eta = schedule.eta
+
+    def __call__(self, W: Tensor, alive: Tensor, gradient: Tensor, joint: bool) -> Tensor:
+        W.grad = gradient
+        self.optimizer.step()
+        return torch.full((len(alive),), self.eta)
+
+
+def _batches(n: int, schedule: Schedule):
+    """Rows of each step: all of them, or batches in an order common to all nets."""
+    rng = torch.Generator().manual_seed(schedule.seed)
+    while True:
+        if schedule.batch is None:
+            yield torch.arange(n)
+        else:
+            yield from torch.randperm(n, generator=rng).split(schedule.batch)
+
+
+def _overlap(W: Tensor, views: Tensor) -> Tensor:
+    return PatchNets(W).own_view_overlap(views)
+
+
+def _history(records: list) -> History:
+    columns = {key: torch.stack([row[1][key] for row in records]) for key in records[0][1]}
+    overlap = torch.stack([row[2] for row in records])
+    return History(torch.tensor([row[0] for row in records]), **columns, overlap=overlap)
