@@ -11,8 +11,6 @@ from .conftest import CHAPTERS, HTML, PAGES, ROOT, Visit, tab
 
 # What a reader must never see: a directive or role that was not understood, a raw number, a failed cell.
 RAW = re.compile(r"\{glue|:::|```|\{[a-z]+(?::[a-z]+)?\}`|np\.float64\(|Traceback \(most recent call last\)")
-    r"\{glue|:::|```|\{[a-z]+(:[a-z]+)?\}`|np\.float64\(|Traceback \(most recent call last\)|(?<!\w)nan(?!\w)"
-)
 HASH = re.compile(r"[0-9a-f]{20,}|\.(png|svg)$")
 # The pictures beside a slider, as something that can be compared.
 PICTURES = """host => [...host.querySelectorAll('img, svg, canvas')]
