@@ -23,7 +23,7 @@ FRAMES = ("random", "axes")
 
 @dataclass(frozen=True)
 class Sample:
-    """`n` inputs of `P` patches, with the ground truth beside them.
+    r"""`n` inputs of `P` patches, with the ground truth beside them.
 
     Attributes
     ----------
@@ -32,7 +32,7 @@ class Sample:
     y : Tensor of int, shape [n]
         The labels, in 0 ... k-1.
     strength : Tensor, shape [n, k, M]
-        Total strength :math:`\\sum_p z_p` of each view; 0 where it is absent.
+        Total strength :math:`\sum_p z_p` of each view; 0 where it is absent.
     kept : Tensor of int, shape [n]
         The view that a single-view input kept; -1 for multi-view inputs.
     patch_view : Tensor of int, shape [n, P]
@@ -48,8 +48,8 @@ class Sample:
     def __len__(self) -> int:
         return len(self.y)
 
-    def __getitem__(self, rows) -> Sample:
-        """The inputs picked by a slice, an index tensor or a mask."""
+    def __getitem__(self, rows: slice | Tensor | list[int]) -> Sample:
+        """Return the inputs picked by a slice, an index tensor or a mask."""
         return Sample(self.x[rows], self.y[rows], self.strength[rows], self.kept[rows], self.patch_view[rows])
 
     @property
@@ -87,9 +87,9 @@ class MultiView:
         Patches per view; they share its strength equally.
     s : float, in [0, k]
         Expected number of other classes seen through a given view.
-    main : (float, float)
+    main : (float, float), 0 <= low <= high
         Range of the total strength of the label's views.
-    weak : (float, float)
+    weak : (float, float), 0 <= low <= high
         Range of the total strength of other classes' views, multi-view inputs.
     rho : float, >= 0
         Total strength of a lost view in single-view inputs.
@@ -103,7 +103,7 @@ class MultiView:
         a view, and on the others.
     frame : {"random", "axes"}
         Views along a random orthonormal frame, or along coordinate axes.
-    frame_seed : int
+    frame_seed : int, >= 0
         Seed of the random frame.
 
     References
@@ -143,7 +143,7 @@ class MultiView:
         check_int("P (k * M views of C_p patches need room)", self.P, low=self.k * self.M * self.C_p)
         check_number("s", self.s, low=0, high=self.k)
         for name in ("main", "weak"):
-            low, high = getattr(self, name)
+            low, high = _check_pair(name, getattr(self, name))
             check_number(f"{name}[0]", low, low=0)
             check_number(f"{name}[1]", high, low=low)
         for name in ("rho", "Gamma", "gamma", "noise_signal", "noise_background"):
@@ -157,12 +157,7 @@ class MultiView:
         total = self.k * self.M
         if self.frame == "axes":
             return torch.eye(self.d)[:total].reshape(self.k, self.M, self.d)
-        generator = torch.Generator().manual_seed(self.frame_seed)
-        gauss = torch.randn(self.d, total, generator=generator, dtype=torch.float64)
-        q, r = torch.linalg.qr(gauss)
-        # The signs of r make q uniform on the orthonormal frames (Haar).
-        q = q * torch.sign(torch.diagonal(r))
-        return q.T.reshape(self.k, self.M, self.d).float()
+        return _frame(total, self.d, self.frame_seed).reshape(self.k, self.M, self.d)
 
     def sample(self, multi: int, single: int = 0, *, seed: int) -> Sample:
         """Draw `multi` multi-view and `single` single-view inputs.
@@ -171,7 +166,7 @@ class MultiView:
         ----------
         multi, single : int, >= 0
             How many inputs of each kind; at least one in all.
-        seed : int
+        seed : int, >= 0
             The same seed gives the same inputs, to the last bit.
 
         Returns
@@ -215,7 +210,7 @@ class MultiView:
         return patch_view
 
     def _patches(self, strength: Tensor, patch_view: Tensor, rng: torch.Generator) -> Tensor:
-        """The patches: z_p v + sum_v' alpha_{p,v'} v' + xi_p."""
+        """Return the patches z_p v + sum_v' alpha_{p,v'} v' + xi_p."""
         n, carries = len(strength), patch_view >= 0
         scale = torch.where(carries, self.noise_signal, self.noise_background) / self.d**0.5
         x = torch.randn(n, self.P, self.d, generator=rng) * scale[..., None]
@@ -242,13 +237,15 @@ class GaussianMixture:
     ----------
     k : int, >= 2
         Number of classes.
-    P, d : int
-        Patches per input, and their dimension (d >= k).
+    P : int, >= 1
+        Patches per input.
+    d : int, >= k
+        Dimension of a patch.
     separation : float, >= 0
         Length of the class mean.
     noise : float, >= 0
         Root-mean-square norm of the noise of a patch.
-    frame_seed : int
+    frame_seed : int, >= 0
         Seed of the class means.
 
     Examples
@@ -275,12 +272,19 @@ class GaussianMixture:
     @cached_property
     def views(self) -> Float[Tensor, "k 1 d"]:
         """The class means: one direction per class."""
-        generator = torch.Generator().manual_seed(self.frame_seed)
-        gauss = torch.randn(self.d, self.k, generator=generator, dtype=torch.float64)
-        return torch.linalg.qr(gauss)[0].T[:, None].float()
+        return _frame(self.k, self.d, self.frame_seed)[:, None]
 
     def sample(self, multi: int, single: int = 0, *, seed: int) -> Sample:
         """Draw `multi` inputs. `single` must be 0: no view can be lost here.
+
+        Parameters
+        ----------
+        multi : int, >= 1
+            How many inputs.
+        single : int, 0
+            There for the interface of :class:`MultiView`.
+        seed : int, >= 0
+            The same seed gives the same inputs, to the last bit.
 
         Returns
         -------
@@ -300,11 +304,25 @@ class GaussianMixture:
         return Sample(x, y, strength, torch.full((n,), -1), y[:, None].expand(n, self.P).clone())
 
 
+def _check_pair(name: str, value: tuple[float, float]) -> tuple[float, float]:
+    if not isinstance(value, tuple | list) or len(value) != 2:
+        raise TypeError(f"{name} must be a pair (low, high); got {value!r}")
+    return value[0], value[1]
+
+
 def _check_counts(multi: int, single: int) -> int:
     check_int("multi", multi, low=0)
     check_int("single", single, low=0)
     check_int("multi + single", multi + single, low=1)
     return multi + single
+
+
+def _frame(count: int, d: int, seed: int) -> Float[Tensor, "count d"]:
+    """Draw `count` orthonormal directions of R^d, uniformly (Haar)."""
+    gauss = torch.randn(d, count, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    q, r = torch.linalg.qr(gauss)
+    # QR alone fixes signs by a convention of its own; those of r make q uniform.
+    return (q * torch.sign(torch.diagonal(r))).T.float()
 
 
 def _uniform(shape: tuple[int, ...], bounds: tuple[float, float], rng: torch.Generator) -> Tensor:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mvtheory._check import check_finite, check_int, check_number, check_shape
+from mvtheory._check import check_choice, check_finite, check_int, check_number, check_shape
 
 __all__ = ["PatchNets", "SReLU"]
 
@@ -49,11 +50,11 @@ class SReLU:
         check_number("varrho", self.varrho, low=0, open_low=True)
 
     def __call__(self, z: Tensor) -> Tensor:
-        """Value at `z`, elementwise."""
+        """Return the value at `z`, elementwise."""
         return self.value_and_slope(z)[0]
 
     def value_and_slope(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """Value and derivative at `z`, elementwise."""
+        """Return value and derivative at `z`, elementwise."""
         if self.q == 1:
             return z.clamp(min=0), (z > 0).to(z.dtype)
         t = z.clamp(0, self.varrho)
@@ -106,8 +107,14 @@ class PatchNets:
             Nets, classes, neurons per class, dimension of a patch.
         sigma_0 : float, > 0
             Standard deviation of each weight.
-        seed : int
+        seed : int, >= 0
             Net l is the same in any stack that holds it.
+        activation : SReLU
+            The activation of all nets.
+
+        Returns
+        -------
+        PatchNets
         """
         for name, value in {"L": L, "k": k, "m": m, "d": d}.items():
             check_int(name, value, low=1)
@@ -120,22 +127,27 @@ class PatchNets:
         return len(self.W)
 
     def __getitem__(self, nets: slice | Tensor | list[int]) -> PatchNets:
-        """The stack of the nets picked by a slice, a list or a mask."""
+        """Return the stack of the nets picked by a slice, a list or a mask."""
         return PatchNets(self.W[nets], self.activation)
 
-    def to(self, *args, **kwargs) -> PatchNets:
-        """Move or convert the weights, as :meth:`torch.Tensor.to`."""
+    def to(self, *args: Any, **kwargs: Any) -> PatchNets:
+        """Return the nets with their weights moved or converted, as :meth:`torch.Tensor.to`."""
         return PatchNets(self.W.to(*args, **kwargs), self.activation)
 
     def __call__(self, x: Float[Tensor, "n P d"]) -> Float[Tensor, "L n k"]:
-        """The outputs F of all nets on the inputs `x`."""
-        check_shape("x", x, ("n", "P", self.W.shape[-1]))
-        check_finite("x", x)
+        """Return the outputs F of all nets on the inputs `x`."""
+        self.check_inputs("x", x)
         outputs = [value for _, value, _ in self.forward_blocks(x)]
         return torch.cat(outputs).transpose(0, 1)
 
+    def check_inputs(self, name: str, x: Tensor) -> None:
+        """Raise an error that names `x` unless the nets can read it."""
+        check_shape(name, x, ("n", "P", self.W.shape[-1]))
+        check_choice(f"{name}.dtype (that of the weights)", x.dtype, (self.W.dtype,))
+        check_finite(name, x)
+
     def forward_blocks(self, x: Tensor) -> Iterator[tuple[slice, Tensor, Tensor]]:
-        """Blocks of rows with their outputs [b, L, k] and slopes [b P, L k m]."""
+        """Yield blocks of rows with their outputs [b, L, k] and slopes [b P, L k m]."""
         L, k, m, d = self.W.shape
         n, P, _ = x.shape
         weights = self.W.reshape(-1, d)
@@ -147,12 +159,12 @@ class PatchNets:
             yield rows, value.view(-1, P, L * k, m).sum((1, 3)).view(-1, L, k), slope
 
     def products(self, views: Float[Tensor, "j M d"]) -> Float[Tensor, "L k m j M"]:
-        """Inner products <w_{i,r}, v_{j,l}> of every neuron with every view."""
+        """Return the inner products <w_{i,r}, v_{j,l}> of every neuron with every view."""
         check_shape("views", views, ("j", "M", self.W.shape[-1]))
         return torch.einsum("lkrd,jvd->lkrjv", self.W, views)
 
     def own_view_overlap(self, views: Float[Tensor, "k M d"]) -> Float[Tensor, "L k M"]:
-        r"""Lambda_{i,l} = max_r [<w_{i,r}, v_{i,l}>]^+ of every class and view."""
+        r"""Return Lambda_{i,l} = max_r [<w_{i,r}, v_{i,l}>]^+ of every class and view."""
         check_shape("views", views, (self.W.shape[1], "M", self.W.shape[-1]))
         own = torch.einsum("lkrd,kvd->lkrv", self.W, views)
         return own.amax(2).clamp(min=0)
