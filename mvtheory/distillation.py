@@ -27,7 +27,7 @@ class Rule(Protocol):
     def __call__(
         self, F: Float[Tensor, "b L k"], G: Float[Tensor, "b L k"]
     ) -> tuple[Float[Tensor, "b L"], Float[Tensor, "b L k"]]:
-        """Penalty, and its (pseudo-)gradient with respect to F."""
+        """Return the penalty, and its (pseudo-)gradient with respect to F."""
         ...
 
 
@@ -66,6 +66,7 @@ class OnOff:
         check_number("slack", self.slack, low=0, high=1, open_high=True)
 
     def __call__(self, F: Tensor, G: Tensor) -> tuple[Tensor, Tensor]:
+        """Return penalty and push, see :class:`Rule`."""
         on = self.threshold <= G
         up = (1 - F / self.cut).clamp(min=0) * on
         over = (F / self.cut - self.slack).clamp(min=0) * ~on
@@ -94,13 +95,14 @@ class OneSided:
         check_number("tau", self.tau, low=0, open_low=True)
 
     def __call__(self, F: Tensor, G: Tensor) -> tuple[Tensor, Tensor]:
+        """Return penalty and push, see :class:`Rule`."""
         p, target = self.probabilities(F), self.probabilities(G)
         a = (p - target).clamp(max=0)
         below = (self.tau**2 * F < 1).to(F.dtype)
         return (a**2).sum(-1) / 2, self.tau * below * (a - p * a.sum(-1, keepdim=True))
 
     def probabilities(self, F: Tensor) -> Tensor:
-        """The truncated soft labels p^tau(F); the last axis is the class."""
+        """Return the truncated soft labels p^tau(F); the last axis is the class."""
         return ((self.tau**2 * F).clamp(max=1) / self.tau).softmax(-1)
 
 
@@ -120,6 +122,7 @@ class Temperature:
         check_number("T", self.T, low=0, open_low=True)
 
     def __call__(self, F: Tensor, G: Tensor) -> tuple[Tensor, Tensor]:
+        """Return penalty and push, see :class:`Rule`."""
         log_p, log_target = (F / self.T).log_softmax(-1), (G / self.T).log_softmax(-1)
         target = log_target.exp()
         penalty = self.T**2 * (target * (log_target - log_p)).sum(-1)
@@ -156,6 +159,7 @@ class Distillation:
         check_number("weight", self.weight, low=0)
 
     def __call__(self, F: Tensor, rows: Tensor, nets: Tensor) -> tuple[Tensor, Tensor]:
+        """Return loss and gradient, see :class:`mvtheory.training.Objective`."""
         loss, dF = CrossEntropy(self.y)(F, rows, nets)
         G = self.G[nets][:, rows].transpose(0, 1)
         penalty, push = self.rule(F, G)

@@ -25,13 +25,23 @@ __all__ = [
 
 
 def average(F: Float[Tensor, "L n k"]) -> Float[Tensor, "n k"]:
-    """The uniform average of the nets' outputs, G = (F_1 + ... + F_L) / L."""
+    """Return the uniform average of the nets' outputs, G = (F_1 + ... + F_L) / L.
+
+    Parameters
+    ----------
+    F : Tensor, shape [L, n, k]
+        Outputs of L nets.
+
+    Returns
+    -------
+    Tensor, shape [n, k]
+    """
     check_shape("F", F, ("L", "n", "k"))
     return F.mean(0)
 
 
 def groups(F: Float[Tensor, "L n k"], size: int) -> Float[Tensor, "g n k"]:
-    """Averages of disjoint groups of `size` nets; left-over nets are not used.
+    """Return the averages of disjoint groups of `size` nets; left-over nets are not used.
 
     Parameters
     ----------
@@ -63,6 +73,7 @@ class AverageCrossEntropy:
     joint: bool = field(default=True, init=False)
 
     def __call__(self, F: Tensor, rows: Tensor, nets: Tensor) -> tuple[Tensor, Tensor]:
+        """Return loss and gradient, see :class:`mvtheory.training.Objective`."""
         log_p = F.mean(1).log_softmax(-1)
         label = nnf.one_hot(self.y[rows], F.shape[-1])
         loss = -(log_p * label).sum(-1, keepdim=True).expand(F.shape[:2])
@@ -71,7 +82,7 @@ class AverageCrossEntropy:
 
 
 def view_outputs(nets: PatchNets, views: Float[Tensor, "k M d"], z: float = 1.0) -> Float[Tensor, "L k M"]:
-    """Output F_i on one patch that holds z v_{i,l} and nothing else.
+    """Return the output F_i on one patch that holds z v_{i,l} and nothing else.
 
     Parameters
     ----------
@@ -81,6 +92,10 @@ def view_outputs(nets: PatchNets, views: Float[Tensor, "k M d"], z: float = 1.0)
         The views.
     z : float, > 0
         Strength of the patch.
+
+    Returns
+    -------
+    Tensor, shape [L, k, M]
     """
     check_number("z", z, low=0, open_low=True)
     check_shape("views", views, (nets.W.shape[1], "M", nets.W.shape[-1]))
@@ -89,7 +104,7 @@ def view_outputs(nets: PatchNets, views: Float[Tensor, "k M d"], z: float = 1.0)
 
 
 def kept_views(nets: PatchNets, views: Float[Tensor, "k M d"], share: float = 0.1) -> Bool[Tensor, "L k M"]:
-    """Which views each (net, class) has learned.
+    """Tell which views each (net, class) has learned.
 
     A view counts as learned when its own patch, at strength 1, drives the output
     of its class to more than `share` of what the class's strongest view does.
@@ -113,10 +128,22 @@ def kept_views(nets: PatchNets, views: Float[Tensor, "k M d"], share: float = 0.
 
 
 def main_strength(data: Sample, q: int) -> Float[Tensor, "k M"]:
-    """S_{i,l} = E_train[1{y=i} sum_p z_p^q] over the multi-view training inputs.
+    """Return S_{i,l} = E_train[1{y=i} sum_p z_p^q] over the multi-view training inputs.
 
     The strength of a view is taken to sit in one patch (C_p = 1); more patches
     scale all S alike, which no ratio notices.
+
+    Parameters
+    ----------
+    data : Sample
+        The training set.
+    q : int, >= 1
+        The power of the activation.
+
+    Returns
+    -------
+    Tensor, shape [k, M]
+        0 for a class without multi-view inputs.
     """
     check_int("q", q, low=1)
     _, k, M = data.strength.shape
@@ -127,7 +154,7 @@ def main_strength(data: Sample, q: int) -> Float[Tensor, "k M"]:
 
 
 def predict_lottery(nets: PatchNets, views: Float[Tensor, "k M d"], data: Sample) -> Int[Tensor, "L k"]:
-    r"""The view that each (net, class) will keep, from the initialisation alone.
+    r"""Predict the view that each (net, class) will keep, from the initialisation alone.
 
     View l wins where :math:`\Lambda_{i,l} S_{i,l}^{1/(q-2)}` is largest, with
     :math:`\Lambda_{i,l} = \max_r [\langle w_{i,r}, v_{i,l} \rangle]^+` at
@@ -142,12 +169,16 @@ def predict_lottery(nets: PatchNets, views: Float[Tensor, "k M d"], data: Sample
     views : Tensor, shape [k, M, d]
         The views.
     data : Sample
-        The training set.
+        The training set, with a multi-view input of every class.
 
     Returns
     -------
     Tensor of int, shape [L, k]
     """
     q = check_int("nets.activation.q", nets.activation.q, low=3)
-    strength = main_strength(data, q) ** (1 / (q - 2))
-    return (nets.own_view_overlap(views) * strength).argmax(-1)
+    check_shape("data.strength", data.strength, ("n", *views.shape[:2]))
+    strength = main_strength(data, q)
+    absent = (strength == 0).all(-1).nonzero().flatten().tolist()
+    if absent:
+        raise ValueError(f"data must hold a multi-view input of every class; got none of {absent}")
+    return (nets.own_view_overlap(views) * strength ** (1 / (q - 2))).argmax(-1)

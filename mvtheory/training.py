@@ -7,7 +7,8 @@ the outputs; the trainer does the rest, without an autograd graph.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -17,7 +18,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from mvtheory._check import check_choice, check_finite, check_int, check_labels, check_number
+from mvtheory._check import check_choice, check_finite, check_int, check_labels, check_number, check_shape
 from mvtheory.data import Sample
 from mvtheory.model import PatchNets
 
@@ -37,15 +38,20 @@ class Objective(Protocol):
         Labels, for the training accuracy.
     joint : bool
         True where the loss ties the nets together, so that they share one clock.
+    G : Tensor, shape [L, n, k], optional
+        Outputs to match, of one teacher per net; :func:`train` checks its shape.
     """
 
-    y: Int[Tensor, " n"]
-    joint: bool
+    @property
+    def y(self) -> Int[Tensor, " n"]: ...  # noqa: D102
+
+    @property
+    def joint(self) -> bool: ...  # noqa: D102
 
     def __call__(
-        self, F: Float[Tensor, "b L k"], rows: slice, nets: Int[Tensor, " L"]
+        self, F: Float[Tensor, "b L k"], rows: Int[Tensor, " b"], nets: Int[Tensor, " L"]
     ) -> tuple[Float[Tensor, "b L"], Float[Tensor, "b L k"]]:
-        """Loss of each (input, net) and its gradient with respect to `F`."""
+        """Return the loss of each (input, net) and its gradient with respect to `F`."""
         ...
 
 
@@ -62,7 +68,8 @@ class CrossEntropy:
     y: Int[Tensor, " n"]
     joint: bool = field(default=False, init=False)
 
-    def __call__(self, F: Tensor, rows: slice, nets: Tensor) -> tuple[Tensor, Tensor]:
+    def __call__(self, F: Tensor, rows: Tensor, nets: Tensor) -> tuple[Tensor, Tensor]:
+        """Return loss and gradient, see :class:`Objective`."""
         log_p = nnf.log_softmax(F, -1)
         label = nnf.one_hot(self.y[rows], F.shape[-1])[:, None]
         return -(log_p * label).sum(-1), log_p.exp() - label
@@ -83,7 +90,8 @@ class Schedule:
     steps : int, >= 1
         Most steps.
     stop_loss : float, >= 0
-        A net stops once its mean loss is below; 0 never stops early.
+        A net stops once its mean loss is below; 0 never stops early. The nets of
+        a control stop together, and judge by the batch at hand.
     eta : float, > 0
         Largest learning rate.
     max_change : float, in (0, 1]
@@ -91,9 +99,9 @@ class Schedule:
     optimizer : {"gd", "sgd", "adam"}
         Re-scaled gradient descent, or a control through `torch.optim` with the
         constant learning rate `eta`.
-    batch : int or None
+    batch : int, >= 1, or None
         Inputs per step of a control; None for all of them.
-    seed : int
+    seed : int, >= 0
         Seed of the order of the batches; all nets see the same.
     record_every : int, >= 1
         Steps between two records of the history.
@@ -114,6 +122,7 @@ class Schedule:
         check_number("eta", self.eta, low=0, open_low=True)
         check_number("max_change", self.max_change, low=0, high=1, open_low=True)
         check_choice("optimizer", self.optimizer, ("gd", "sgd", "adam"))
+        check_int("seed", self.seed, low=0)
         check_int("record_every", self.record_every, low=1)
         if self.batch is not None:
             check_int("batch", self.batch, low=1)
@@ -159,7 +168,7 @@ def train(
     nets: PatchNets,
     data: Sample,
     objective: Objective | None = None,
-    schedule: Schedule = Schedule(),  # noqa: B008  (frozen)
+    schedule: Schedule = Schedule(),
     *,
     views: Float[Tensor, "k M d"] | None = None,
     progress: bool = False,
@@ -191,14 +200,13 @@ def train(
     Diverged
         If a loss is no longer finite.
     """
-    L, k, _, d = nets.W.shape
-    check_finite("data.x", data.x)
-    check_labels("data.y", data.y, k)
+    L = len(nets)
     objective = CrossEntropy(data.y) if objective is None else objective
-    W, alive = nets.W.clone(), torch.arange(L)
+    _check_task(nets, data, objective, views)
+    W, alive = nets.W.detach().clone(), torch.arange(L)
     update = _Rescaled(schedule) if schedule.optimizer == "gd" else _Optimizer(W, schedule)
     batches = _batches(len(data), schedule)
-    records, state = [], {key: torch.zeros(L) for key in ("time", "loss", "error", "residual")}
+    records, state = [], {key: W.new_zeros(L) for key in ("time", "loss", "error", "residual")}
     for step in tqdm(range(schedule.steps + 1), disable=not progress, leave=False):
         rows = next(batches)
         stack = PatchNets(W[alive], nets.activation)
@@ -212,7 +220,7 @@ def train(
         stop = stop.all().expand_as(stop) if whole else stop
         last = bool(stop.all()) or step == schedule.steps
         if last or step % schedule.record_every == 0:
-            overlap = torch.empty(L, 0, 0) if views is None else _overlap(W, views)
+            overlap = W.new_empty(L, 0, 0) if views is None else PatchNets(W).own_view_overlap(views)
             records.append((step, {k_: v.clone() for k_, v in state.items()}, overlap))
         if last:
             break
@@ -224,10 +232,10 @@ def train(
 def loss_and_gradient(
     nets: PatchNets, x: Tensor, objective: Objective, rows: Tensor, alive: Tensor
 ) -> tuple[dict[str, Tensor], Float[Tensor, "L k m d"]]:
-    """Mean loss, error and residual [L] of the inputs `rows`, and the gradient."""
+    """Return mean loss, error and residual [L] of the inputs `rows`, and the gradient."""
     L, k, m, d = nets.W.shape
-    gradient = torch.zeros(L * k * m, d)
-    total = torch.zeros(3, L)
+    gradient = nets.W.new_zeros(L * k * m, d)
+    total = nets.W.new_zeros(3, L)
     x, n = (x if len(rows) == len(x) else x[rows]), len(rows)
     for block, F, slope in nets.forward_blocks(x):
         loss, dF = objective(F, rows[block], alive)
@@ -250,6 +258,7 @@ class _Rescaled:
 
     def __call__(self, W: Tensor, alive: Tensor, gradient: Tensor, joint: bool) -> Tensor:
         ratio = W[alive].norm(dim=-1) / gradient.norm(dim=-1)
+        ratio = ratio.nan_to_num(nan=math.inf)  # 0 / 0: a neuron of zeros stays, whatever the step
         eta = (self.schedule.max_change * ratio.flatten(1).amin(1)).clamp(max=self.schedule.eta)
         eta = eta.min().expand_as(eta) if joint else eta
         W[alive] -= eta[:, None, None, None] * gradient
@@ -270,7 +279,23 @@ class _Optimizer:
         return torch.full((len(alive),), self.eta)
 
 
-def _batches(n: int, schedule: Schedule):
+def _check_task(nets: PatchNets, data: Sample, objective: Objective, views: Tensor | None) -> None:
+    """Raise an error that names the argument unless nets, data and objective fit together."""
+    (L, k, _, d), n = nets.W.shape, len(data)
+    check_finite("nets.W", nets.W)
+    check_labels("data.y", data.y, k)
+    nets.check_inputs("data.x", data.x)
+    check_shape("data.x", data.x, (n, "P", d))
+    check_shape("objective.y", objective.y, (n,))
+    check_labels("objective.y", objective.y, k)
+    G = getattr(objective, "G", None)
+    if G is not None:
+        check_shape("objective.G", G, (L, n, k))
+    if views is not None:
+        check_shape("views", views, (k, "M", d))
+
+
+def _batches(n: int, schedule: Schedule) -> Iterator[Tensor]:
     """Rows of each step: all of them, or batches in an order common to all nets."""
     rng = torch.Generator().manual_seed(schedule.seed)
     while True:
@@ -278,10 +303,6 @@ def _batches(n: int, schedule: Schedule):
             yield torch.arange(n)
         else:
             yield from torch.randperm(n, generator=rng).split(schedule.batch)
-
-
-def _overlap(W: Tensor, views: Tensor) -> Tensor:
-    return PatchNets(W).own_view_overlap(views)
 
 
 def _history(records: list) -> History:
