@@ -46,12 +46,11 @@ def test_every_image_loads_and_has_words(visit: Visit) -> None:
 
 
 def test_every_figure_of_the_notebook_is_on_the_page(visit: Visit) -> None:
-    if visit.name not in CHAPTERS:
-        pytest.skip("no notebook")
-    cells = jupytext.read(ROOT / "book" / f"{visit.name}.md").cells
+    path = ROOT / "book" / f"{visit.name}.md"
+    cells = jupytext.read(path).cells if path.is_file() else []
     told = [alt for cell in cells if (alt := cell.metadata.get("mystnb", {}).get("image", {}).get("alt"))]
     shown = visit.page.locator(".cell_output img:not(.widget-host img)").evaluate_all("all => all.map(i => i.alt)")
-    assert told, "a chapter shows a figure"
+    assert told or visit.name not in CHAPTERS, "a chapter shows a figure"
     assert [" ".join(alt.split()) for alt in shown] == [" ".join(alt.split()) for alt in told]
 
 
