@@ -11,6 +11,7 @@ from mvtheory._check import check_choice, check_finite, check_int, check_labels,
 
 def test_values_come_back_as_plain_numbers():
     assert check_int("k", np.int64(3), 2, 3) == 3
+    assert check_int("k", 2, 2, 3) == 2
     assert type(check_int("k", np.int64(3), 2)) is int
     assert check_number("mu", np.float32(0.5), 0, 1) == 0.5
     assert type(check_number("mu", 1, 0, 1)) is float

@@ -35,6 +35,7 @@ def measured(id="single", low=0.0, high=1.0, interval=(0.4, 0.6), statement="A c
         ((0.50, 0.52), "inconclusive"),
         ((0.40, 0.60), "inconclusive"),
         ((0.51, 0.52), "inconclusive"),
+        ((0.48, 0.49), "inconclusive"),
         ((0.40, 0.48), "fails"),
         ((0.52, 0.60), "fails"),
     ],

@@ -89,7 +89,7 @@ def test_wilson_has_width_at_the_ends():
 
 
 def test_wilson_covers():
-    n = 300
+    n = 100
     for rate in (0.05, 0.487):
         share = stats.binom.pmf(np.arange(n + 1), n, rate)  # exact, so no tolerance for noise is due
         covered = sum(p for e, p in enumerate(share) if wilson(e, n)[0] <= rate <= wilson(e, n)[1])
@@ -114,7 +114,7 @@ def test_over_draws_is_students_interval_of_draw_means():
 
 
 @pytest.mark.parametrize("draws", [3, 5, 10])
-@pytest.mark.parametrize("mean", [0.001, 0.01, 0.487])
+@pytest.mark.parametrize("mean", [0.002, 0.487])
 @pytest.mark.parametrize("spread", [0, 1 / 3])
 def test_over_draws_covers(draws, mean, spread):
     """Two levels of chance: a rate for each draw, then answers of 3 nets on 400 points."""
@@ -195,7 +195,7 @@ def test_differences_are_paired_by_draw():
     assert (gain.nets, gain.draws) == (6, 3)
 
 
-@pytest.mark.parametrize("draws", [3, 5, 10])
+@pytest.mark.parametrize("draws", [3, 10])
 @pytest.mark.parametrize(("mean", "gain"), [(0.3, 0.2), (0.004, 0.001), (0.001, 0.0)])
 def test_differences_cover(draws, mean, gain):
     """Both sides share the rate of their draw."""

@@ -249,10 +249,10 @@ def test_a_key_must_be_json(tmp_path, value):
 
 
 RACER = """
-import sys, time, torch
+import pathlib, sys, time, torch
 from mvtheory.store import cached
 
-folder = Path(sys.argv[1])
+folder = pathlib.Path(sys.argv[1])
 (folder / f"ready-{sys.argv[2]}").touch()
 while len(list(folder.glob("ready-*"))) < 2:
     time.sleep(0.01)
