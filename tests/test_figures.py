@@ -159,7 +159,7 @@ def test_tabs_stand_in_where_there_is_no_stack(monkeypatch):
         ({"alts": ALTS[:1]}, "alts must hold one item for each of the 2 labels; got 1"),
         ({"alts": ["a line", " "]}, "must not be empty"),
         ({"description": ""}, "must not be empty"),
-        ({"labels": ["a"], "frames": [None], "alts": ["x"]}, "labels must be at least 2"),
+        ({"labels": ["a"], "frames": [plt.Figure()], "alts": ["x"]}, "labels must be at least 2"),
     ],
 )
 def test_slider_refuses_what_does_not_match(change, message):
