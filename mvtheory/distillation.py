@@ -9,7 +9,7 @@ in who the teacher is.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
@@ -21,6 +21,7 @@ from mvtheory.training import CrossEntropy
 __all__ = ["Distillation", "OnOff", "OneSided", "Rule", "Temperature"]
 
 
+@runtime_checkable
 class Rule(Protocol):
     """How a student's outputs are compared with a teacher's."""
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as nnf
@@ -29,6 +29,7 @@ class Diverged(RuntimeError):
     """Training left the finite numbers; the message says at which step."""
 
 
+@runtime_checkable
 class Objective(Protocol):
     """What a stack of nets is trained for.
 
