@@ -6,7 +6,8 @@ import pytest
 from jaxtyping import install_import_hook
 
 # Every annotated shape in the package is checked when a test calls it, and costs nothing elsewhere.
-install_import_hook("mvtheory", "beartype.beartype")
+# As everywhere in Python, an int may stand for a float.
+install_import_hook("mvtheory", "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))")
 
 BOOK = Path(__file__).parent / "book"
 
