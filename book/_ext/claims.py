@@ -2,7 +2,7 @@
 
 A chapter shows a claim, and the claim's output carries it as data (`MIME`). This extension gathers them from the
 executed chapters. The directive ``{claims-ledger}`` stands for the table of all of them, a row each, which links to the
-chapter and has the identifier ``claim-<id>``.
+chapter and has the anchor ``claim-<id>``.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from outputs import executed_notebooks
 from page_tables import page_link, table
 
 MIME = "application/vnd.mvtheory.claim+json"
-FIELDS = ("id", "chapter", "statement", "predicted", "measured", "interval", "nets", "draws", "verdict", "seconds")
 
 
 class LedgerNode(nodes.General, nodes.Element):
@@ -60,50 +59,40 @@ def collect(app: Sphinx) -> list[tuple[str, dict[str, Any]]]:
 
 
 def check_claims(app: Sphinx, env: BuildEnvironment) -> None:
-    """Stop the build where a claim lacks a field, or two share an identifier."""
+    """Stop the build where a claim is not whole, or two share an identifier."""
+    from mvtheory.claims import Claim  # here, so that a build without news does not wait for torch
+
     homes: dict[str, str] = {}
-    for docname, claim in collect(app):
-        if missing := [field for field in FIELDS if field not in claim]:
-            raise ExtensionError(f"{docname}: the claim {claim.get('id')!r} lacks {', '.join(missing)}")
-        if claim["id"] in homes:
-            raise ExtensionError(f"the claim {claim['id']!r} is made twice: in {homes[claim['id']]} and in {docname}")
-        homes[claim["id"]] = docname
+    for docname, fields in collect(app):
+        try:
+            name = Claim.from_dict(fields).id
+        except ValueError as error:
+            raise ExtensionError(f"{docname}: {error}") from error
+        if name in homes:
+            raise ExtensionError(f"the claim {name!r} is made twice: in {homes[name]} and in {docname}")
+        homes[name] = docname
 
 
 def ledger(app: Sphinx, here: str) -> nodes.table:
     """Make the table of all claims."""
-    header = ["claim", "statement", "predicted", "measured [95 % interval]", "nets", "draws", "verdict", "chapter"]
+    from mvtheory.claims import Claim
+
+    header = ["claim", "statement", "predicted", "measured [95% interval]", "nets", "draws", "verdict"]
     rows = {}
-    for docname, claim in collect(app):
-        rows[f"claim-{claim['id']}"] = [
-            nodes.literal(text=claim["id"]),
-            claim["statement"],
-            interval(claim["predicted"]),
-            f"{number(claim['measured'])} {interval(claim['interval'])}",
-            str(claim["nets"]),
-            str(claim["draws"]),
-            claim["verdict"],
-            page_link(app.env, here, docname),
-        ]
+    for docname, fields in collect(app):
+        claim = Claim.from_dict(fields)
+        link = page_link(app.env, here, docname, nodes.literal(text=claim.id))
+        numbers = [claim.predicted_text, str(claim.measured), str(fields["nets"]), str(fields["draws"])]
+        rows[f"claim-{claim.id}"] = [link, claim.statement, *numbers, claim.verdict]
     return table(header, rows, classes=["claims-ledger"])
-
-
-def number(value: float | None) -> str:
-    """Write a number as the ledger shows it, an open end as infinity."""
-    return "∞" if value is None else f"{value:.3g}".replace("-", "−").replace("inf", "∞")
-
-
-def interval(bounds: list[float | None]) -> str:
-    """Write an interval; an end that JSON cannot hold is ``null`` there and is open."""
-    low, high = bounds
-    return f"[{'−∞' if low is None else number(low)}, {number(high)}]"
 
 
 def write_claims(app: Sphinx, exception: Exception | None) -> None:
     """Write ``claims.json`` beside the pages."""
     if exception is None:
-        claims = [{field: claim[field] for field in FIELDS} for _, claim in collect(app)]
-        text = json.dumps({"claims": claims}, indent=2, ensure_ascii=False, allow_nan=False)
+        text = json.dumps(
+            {"claims": [fields for _, fields in collect(app)]}, indent=2, ensure_ascii=False, allow_nan=False
+        )
         (Path(app.outdir).parent / "claims.json").write_text(text + "\n", encoding="utf-8")
 
 

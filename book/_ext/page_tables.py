@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from posixpath import dirname, relpath
 
 from docutils import nodes
 from sphinx.addnodes import pending_xref
@@ -47,9 +46,8 @@ def row(entries: Sequence[Entry], ids: Sequence[str] = ()) -> nodes.row:
     return made
 
 
-def page_link(env: BuildEnvironment, here: str, docname: str) -> pending_xref:
-    """Link to another page of the book by its title."""
-    target = relpath(docname, dirname(here) or ".")
-    title = nodes.inline(text=env.titles[docname].astext())
-    where = {"refdoc": here, "reftarget": target, "refexplicit": False, "refwarn": True}
-    return pending_xref("", title, refdomain="std", reftype="doc", **where)
+def page_link(env: BuildEnvironment, here: str, docname: str, text: nodes.Node | None = None) -> pending_xref:
+    """Link to another page of the book, by its title where no other text is given."""
+    text = text or nodes.inline(text=env.titles[docname].astext())
+    where = {"refdoc": here, "reftarget": f"/{docname}", "refexplicit": True, "refwarn": True}
+    return pending_xref("", text, refdomain="std", reftype="doc", **where)
