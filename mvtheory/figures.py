@@ -25,8 +25,8 @@ from mvtheory.measurement import Estimate
 
 __all__ = ["COLOURS", "INK", "WIDTH", "estimate_points", "figure", "slider", "style"]
 
-# A grey for axes and letters. No grey has a contrast of 4.5 on white and of 4 on the dark page (#14181e); this one
-# has 4.5 and 3.9.
+#: A grey for axes and letters. No grey has a contrast of 4.5 on white and of 4 on the dark page (#14181e); this one
+#: has 4.5 and 3.9.
 INK = "#767676"
 
 #: The same colour for the same thing in every figure (after Okabe and Ito, told apart by colour-blind readers too).
