@@ -237,7 +237,8 @@ def loss_and_gradient(
     L, k, m, d = nets.W.shape
     gradient = nets.W.new_zeros(L * k * m, d)
     total = nets.W.new_zeros(3, L)
-    x, n = (x if len(rows) == len(x) else x[rows]), len(rows)
+    n = len(rows)
+    x = x if torch.equal(rows, torch.arange(len(x))) else x[rows]  # no copy where all are used
     for block, F, slope in nets.forward_blocks(x):
         loss, dF = objective(F, rows[block], alive)
         scores = F.mean(1, keepdim=True).expand_as(F) if objective.joint else F
@@ -277,7 +278,7 @@ class _Optimizer:
     def __call__(self, W: Tensor, alive: Tensor, gradient: Tensor, joint: bool) -> Tensor:
         W.grad = gradient
         self.optimizer.step()
-        return torch.full((len(alive),), self.eta)
+        return W.new_full((len(alive),), self.eta)
 
 
 def _check_task(nets: PatchNets, data: Sample, objective: Objective, views: Tensor | None) -> None:
