@@ -150,7 +150,7 @@ def main_strength(data: Sample, q: int) -> Float[Tensor, "k M"]:
     rows = data.kept < 0
     y, z = data.y[rows], data.strength[rows]
     own = z[torch.arange(len(y)), y] ** q
-    return torch.zeros(k, M).index_add_(0, y, own) / max(1, len(y))
+    return z.new_zeros(k, M).index_add_(0, y, own) / max(1, len(y))
 
 
 def predict_lottery(nets: PatchNets, views: Float[Tensor, "k M d"], data: Sample) -> Int[Tensor, "L k"]:
@@ -176,9 +176,10 @@ def predict_lottery(nets: PatchNets, views: Float[Tensor, "k M d"], data: Sample
     Tensor of int, shape [L, k]
     """
     q = check_int("nets.activation.q", nets.activation.q, low=3)
+    start = nets.own_view_overlap(views)
     check_shape("data.strength", data.strength, ("n", *views.shape[:2]))
     strength = main_strength(data, q)
     absent = (strength == 0).all(-1).nonzero().flatten().tolist()
     if absent:
         raise ValueError(f"data must hold a multi-view input of every class; got none of {absent}")
-    return (nets.own_view_overlap(views) * strength ** (1 / (q - 2))).argmax(-1)
+    return (start * strength ** (1 / (q - 2))).argmax(-1)
