@@ -159,7 +159,15 @@ class History:
 
 @dataclass(frozen=True)
 class Run:
-    """Trained nets and the history of their training."""
+    """What :func:`train` returns.
+
+    Attributes
+    ----------
+    nets : PatchNets
+        The trained nets.
+    history : History
+        The history of their training.
+    """
 
     nets: PatchNets
     history: History
