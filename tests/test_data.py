@@ -1,0 +1,356 @@
+"""Data: every clause of the definition against loops, exact reconstruction, and statistics of known spread."""
+
+import dataclasses
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from reference import refused, untouched_global_state, within
+
+from mvtheory import GaussianMixture, MultiView, Sample
+
+EPS = 2.0**-23  # spacing of float32 near one
+
+
+def signal(task: MultiView, data: Sample) -> torch.Tensor:
+    """Return z_p v of every patch, by loops over inputs and patches."""
+    x = torch.zeros_like(data.x)
+    for i, views in enumerate(data.patch_view.tolist()):
+        for p, view in enumerate(views):
+            if view >= 0:
+                j, v = divmod(view, task.M)
+                x[i, p] = data.strength[i, j, v] / task.C_p * task.views[j, v]
+    return x
+
+
+def same(a: Sample, b: Sample) -> bool:
+    return all(torch.equal(getattr(a, f.name), getattr(b, f.name)) for f in dataclasses.fields(Sample))
+
+
+# Frames
+
+
+@pytest.mark.parametrize(
+    "task",
+    [
+        MultiView(k=3, M=2, P=6, d=6, s=1),
+        MultiView(k=4, M=3, P=12, d=30, frame_seed=7),
+        MultiView(k=3, M=3, P=9, d=20, s=1, frame="axes"),
+        GaussianMixture(k=5, P=1, d=9),
+    ],
+)
+def test_views_are_orthonormal(task):
+    views = task.views.flatten(0, 1).double()
+    M = getattr(task, "M", 1)
+    assert task.views.shape == (task.k, M, task.d)
+    # Rounding an entry to float32 changes an inner product by at most EPS / 2 from each side.
+    assert (views @ views.T - torch.eye(task.k * M)).abs().max() <= 2 * EPS
+
+
+def test_axes_frame_is_the_coordinate_axes():
+    views = MultiView(k=2, M=3, P=6, d=9, s=1, frame="axes").views
+    for j in range(2):
+        for v in range(3):
+            assert views[j, v].tolist() == [float(c == 3 * j + v) for c in range(9)]
+
+
+@pytest.mark.parametrize("make", [lambda seed: MultiView(k=2, M=2, P=4, d=6, s=1, frame_seed=seed),
+                                  lambda seed: GaussianMixture(k=4, P=1, d=6, frame_seed=seed)])  # fmt: skip
+def test_random_frames_are_uniform(make):
+    """Haar: E v = 0, E v_a v_b = 1/d for the same entry and 0 for two, E v^4 = 3 / (d (d + 2))."""
+    n, d = 600, 6
+    entries = torch.stack([make(seed).views.flatten() for seed in range(n)]).double()
+    fourth = 3 / (d * (d + 2))
+    assert entries.mean(0).abs().max() <= 5 * math.sqrt(1 / d / n)
+    # E (v_a v_b)^2 <= E v^4 by Cauchy-Schwarz bounds the spread of every product.
+    products = entries.T @ entries / n
+    assert (products - torch.eye(4 * d) / d).abs().max() <= 5 * math.sqrt(fourth / n)
+    eighth = 105 / (d * (d + 2) * (d + 4) * (d + 6))
+    assert ((entries**4).mean(0) - fourth).abs().max() <= 5 * math.sqrt(eighth / n)
+
+
+def test_frame_follows_its_seed_alone():
+    task = MultiView(k=3, P=6, d=12, s=1, frame_seed=3)
+    assert torch.equal(task.views, MultiView(k=3, P=8, d=12, s=0.5, frame_seed=3).views)
+    assert not torch.equal(task.views, MultiView(k=3, P=6, d=12, s=1, frame_seed=4).views)
+
+
+# Ground truth: presence, strengths, kept views
+
+N = 3000
+
+
+@pytest.fixture(scope="module", params=[2, 3], ids=["M=2", "M=3"])
+def drawn(request) -> tuple[MultiView, Sample]:
+    """Return a task, and N inputs of each kind; multi-view inputs come first."""
+    M = request.param
+    task = MultiView(k=5, M=M, P=40, d=16, C_p=2, s=2.0, main=(1.0, 1.4), weak=(0.1, 0.4), rho=0.02, Gamma=0.25)
+    return task, task.sample(N, N, seed=M)
+
+
+def test_labels_and_kept_views_are_uniform(drawn):
+    task, data = drawn
+    assert len(data) == 2 * N
+    for j in range(task.k):
+        assert within((data.y == j).float().mean(), 1 / 5, math.sqrt(0.16), 2 * N)
+    assert (data.kept[:N] == -1).all()
+    for v in range(task.M):
+        p = 1 / task.M
+        assert within((data.kept[N:] == v).float().mean(), p, math.sqrt(p * (1 - p)), N)
+    assert torch.equal(data.single_view, torch.arange(2 * N) >= N)
+
+
+def test_views_of_the_label_are_present_and_others_with_probability_s_over_k(drawn):
+    task, data = drawn
+    own = torch.arange(task.k) == data.y[:, None]
+    assert torch.equal(data.present, data.strength > 0)
+    assert data.present[own].all()
+    p = task.s / task.k
+    for kind in (slice(0, N), slice(N, None)):
+        for j in range(task.k):
+            for v in range(task.M):
+                others = data.present[kind, j, v][data.y[kind] != j].float()
+                assert within(others.mean(), p, math.sqrt(p * (1 - p)), len(others))
+    # Two other views come and go independently.
+    rows = data.y > 1
+    both = data.present[rows, 0, 0] & data.present[rows, 1, 1]
+    assert within(both.float().mean(), p**2, math.sqrt(p**2 * (1 - p**2)), int(rows.sum()))
+    both = data.present[rows, 0, 0] & data.present[rows, 0, 1]
+    assert within(both.float().mean(), p**2, math.sqrt(p**2 * (1 - p**2)), int(rows.sum()))
+
+
+def test_multi_view_strengths_fill_their_ranges(drawn):
+    task, data = drawn
+    strength, own = data.strength[:N], torch.arange(task.k) == data.y[:N, None]
+    for z, (low, high) in ((strength[own], task.main), (strength[~own][data.present[:N][~own]], task.weak)):
+        z, width = z.flatten(), high - low
+        assert z.min() >= low - EPS
+        assert z.max() <= high + EPS
+        assert within(z.mean(), (low + high) / 2, width / math.sqrt(12), len(z))
+        # Uniform: E (z - mean)^2 = w^2 / 12 with variance w^4 / 180.
+        assert within(((z - (low + high) / 2) ** 2).mean(), width**2 / 12, width**2 / math.sqrt(180), len(z))
+    main = strength[own].reshape(N, task.M) - sum(task.main) / 2
+    assert within((main[:, 0] * main[:, 1]).mean(), 0, 0.4**2 / 12, N)  # the label's views: independent strengths
+
+
+def test_single_view_inputs_keep_one_view_and_lose_the_others(drawn):
+    task, data = drawn
+    for i in range(N, 2 * N):
+        y, kept = int(data.y[i]), int(data.kept[i])
+        for j, row in enumerate(data.strength[i].tolist()):
+            for v, z in enumerate(row):
+                if j != y:
+                    assert z == 0 or abs(z - task.Gamma) <= EPS
+                elif v == kept:
+                    assert task.main[0] - EPS <= z <= task.main[1] + EPS
+                else:
+                    assert abs(z - task.rho) <= EPS
+
+
+# Patches
+
+
+def test_each_present_view_fills_its_own_patches_anywhere(drawn):
+    task, data = drawn
+    assert data.patch_view.shape == (2 * N, task.P)
+    for present, views in zip(data.present.flatten(1).tolist(), data.patch_view.tolist(), strict=True):
+        counts = [views.count(view) for view in range(task.k * task.M)]
+        assert counts == [task.C_p * here for here in present]
+    # No place is special: the share of inputs with a view at patch p is the same for every p.
+    carries = (data.patch_view >= 0).float()
+    share = carries.mean()
+    for p in range(task.P):
+        assert within(carries[:, p].mean(), share, math.sqrt(share * (1 - share)), 2 * N)
+    first = (data.patch_view[:, 0] >= 0) & (data.patch_view[:, 1] >= 0)  # neighbours: no long runs of one view
+    shared = (data.patch_view[:, 0] == data.patch_view[:, 1])[first].float().mean()
+    assert shared <= task.C_p / (task.M * task.C_p) / 2
+
+
+def test_patches_are_signal_plus_noise_of_the_right_norms():
+    task = MultiView(k=3, P=10, d=12, C_p=1, s=1.0, noise_signal=0.2, noise_background=1.5)
+    data = task.sample(400, 400, seed=0)
+    noise = (data.x - signal(task, data)).double()
+    for carries, norm in ((data.patch_view >= 0, 0.2), (data.patch_view < 0, 1.5)):
+        xi, sigma = noise[carries].flatten(), norm / math.sqrt(task.d)
+        assert within(xi.mean(), 0, sigma, len(xi))
+        assert within((xi**2).mean(), sigma**2, math.sqrt(2) * sigma**2, len(xi))  # E xi^2, its spread sqrt(2)
+        assert within((xi**4).mean(), 3 * sigma**4, math.sqrt(96) * sigma**4, len(xi))  # Gaussian, not uniform
+        along = noise[carries] @ task.views[0, 0].double()  # isotropic: a view is a direction like any other
+        assert within((along**2).mean(), sigma**2, math.sqrt(2) * sigma**2, len(along))
+
+
+@pytest.mark.parametrize("C_p", [1, 3])
+def test_without_noise_the_patches_are_the_signal(C_p):
+    task = MultiView(k=3, M=2, P=18, d=8, C_p=C_p, s=1.0, noise_signal=0, noise_background=0)
+    data = task.sample(20, 20, seed=0)
+    torch.testing.assert_close(data.x, signal(task, data), rtol=0, atol=2 * EPS)
+    seen = torch.einsum("npd,kmd->nkm", data.x, task.views)  # summed over patches: the total strength
+    torch.testing.assert_close(seen, data.strength, rtol=0, atol=32 * EPS)
+
+
+def test_feature_noise_is_uniform_along_every_view_of_every_patch():
+    gamma = 0.3
+    task = MultiView(k=3, P=6, d=10, s=1.0, gamma=gamma, noise_signal=0, noise_background=0)
+    data = task.sample(500, 100, seed=0)
+    noise = data.x - signal(task, data)
+    views = task.views.flatten(0, 1)
+    alpha = noise @ views.T
+    assert (noise - alpha @ views).abs().max() <= 32 * EPS  # nothing outside the span of the views
+    assert alpha.min() >= -16 * EPS
+    assert alpha.max() <= gamma + 16 * EPS
+    for kind in (data.patch_view >= 0, data.patch_view < 0):
+        for view in range(6):
+            a = alpha[kind][:, view]
+            assert within(a.mean(), gamma / 2, gamma / math.sqrt(12), len(a))
+            assert within(((a - gamma / 2) ** 2).mean(), gamma**2 / 12, gamma**2 / math.sqrt(180), len(a))
+
+
+def test_every_view_can_be_present_and_every_patch_taken():
+    data = MultiView(k=3, M=2, P=12, d=6, C_p=2, s=3).sample(30, 5, seed=0)
+    assert data.present.all()
+    assert (data.patch_view >= 0).all()
+
+
+def test_no_other_view_without_s():
+    data = MultiView(k=3, P=6, d=6, s=0).sample(30, 30, seed=0)
+    assert (data.present.sum((1, 2)) == 2).all()
+
+
+def test_a_lost_view_of_no_strength_takes_no_patch():
+    data = MultiView(k=3, P=6, d=6, s=0, rho=0).sample(0, 30, seed=0)
+    assert ((data.patch_view >= 0).sum(1) == 1).all()
+
+
+@settings(max_examples=40, deadline=None)
+@given(k=st.integers(2, 5), M=st.integers(2, 4), C_p=st.integers(1, 3), spare=st.integers(0, 5), share=st.floats(0, 1),
+       multi=st.integers(0, 4), single=st.integers(0, 4), frame=st.sampled_from(["random", "axes"]),
+       seed=st.integers(0, 2**31))  # fmt: skip
+def test_any_task_draws_what_it_promises(k, M, C_p, spare, share, multi, single, frame, seed):
+    task = MultiView(k=k, M=M, P=k * M * C_p + spare, d=k * M + spare, C_p=C_p, s=share * k, frame=frame,
+                     noise_signal=0, noise_background=0)  # fmt: skip
+    if multi + single == 0:
+        return
+    data = task.sample(multi, single, seed=seed)
+    assert data.x.shape == (multi + single, task.P, task.d)
+    torch.testing.assert_close(data.x, signal(task, data), rtol=0, atol=2 * EPS)
+    assert ((data.patch_view >= 0).sum(1) == C_p * data.present.sum((1, 2))).all()
+    assert int(data.single_view.sum()) == single
+
+
+# Seeds
+
+
+@pytest.mark.parametrize("task", [MultiView(k=3, P=6, d=8, s=1, gamma=0.1), GaussianMixture(k=3, P=2, d=8)])
+def test_same_seed_same_bits(task):
+    with untouched_global_state():
+        first = task.sample(10, seed=5)
+        torch.rand(3, generator=torch.Generator().manual_seed(0))
+        again = dataclasses.replace(task).sample(10, seed=5)
+    assert same(first, again)
+    other = task.sample(10, seed=6)
+    assert not torch.equal(first.x, other.x)
+    assert not torch.equal(first.y, other.y)
+
+
+def test_a_sample_can_be_cut():
+    data = MultiView(k=3, P=6, d=8, s=1).sample(6, 4, seed=0)
+    assert len(data[2:5]) == 3
+    assert same(data[2:5], data[[2, 3, 4]])
+    assert same(data[data.single_view], data[6:])
+    assert torch.equal(data[torch.tensor([9, 0])].strength[0], data.strength[9])
+
+
+# The control without views
+
+
+def test_gaussian_mixture_is_mean_plus_noise():
+    task = GaussianMixture(k=4, P=3, d=10, separation=0.7, noise=0.5)
+    data = task.sample(1000, seed=0)
+    noise = data.x.double()
+    for i, label in enumerate(data.y.tolist()):
+        noise[i] -= 0.7 * task.views[label, 0].double()
+        assert data.patch_view[i].tolist() == [label] * 3
+        assert data.strength[i, :, 0].tolist() == pytest.approx([0.7 * 3 * (j == label) for j in range(4)], rel=EPS)
+    xi, sigma = noise.flatten(), 0.5 / math.sqrt(10)
+    assert within(xi.mean(), 0, sigma, len(xi))
+    assert within((xi**2).mean(), sigma**2, math.sqrt(2) * sigma**2, len(xi))
+    assert within((xi**4).mean(), 3 * sigma**4, math.sqrt(96) * sigma**4, len(xi))
+    assert not data.single_view.any()
+    for j in range(4):
+        assert within((data.y == j).float().mean(), 1 / 4, math.sqrt(3 / 16), 1000)
+
+
+# Bad input
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "error", "match"),
+    [
+        ({"k": 1}, ValueError, "k must be an integer >= 2; got 1"),
+        ({"k": 2.0}, TypeError, "k must be an integer >= 2; got 2.0"),
+        ({"M": 1}, ValueError, "M must be an integer >= 2; got 1"),
+        ({"C_p": 0}, ValueError, "C_p must be an integer >= 1; got 0"),
+        ({"d": 19}, ValueError, r"d \(.*\) must be an integer >= 20; got 19"),
+        ({"P": 19}, ValueError, r"P \(.*\) must be an integer >= 20; got 19"),
+        ({"P": 39, "C_p": 2}, ValueError, r"P \(.*\) must be an integer >= 40; got 39"),
+        ({"s": -0.1}, ValueError, r"s must be a finite number in \[0, 10\]; got -0.1"),
+        ({"s": 10.5}, ValueError, r"s must be .* got 10.5"),
+        ({"s": math.nan}, ValueError, "s must be .* got nan"),
+        ({"main": (1.1, 1.0)}, ValueError, r"main\[1\] must be a finite number in \[1.1, inf\); got 1.0"),
+        ({"main": (-0.1, 1.0)}, ValueError, r"main\[0\] must be .* got -0.1"),
+        ({"main": (1.0, math.inf)}, ValueError, r"main\[1\] must be .* got inf"),
+        ({"weak": (0.1, math.nan)}, ValueError, r"weak\[1\] must be .* got nan"),
+        ({"weak": 0.3}, TypeError, r"weak must be a pair \(low, high\); got 0.3"),
+        ({"main": (1.0,)}, TypeError, r"main must be a pair \(low, high\); got \(1.0,\)"),
+        ({"rho": -1}, ValueError, "rho must be .* got -1"),
+        ({"Gamma": math.inf}, ValueError, "Gamma must be .* got inf"),
+        ({"gamma": -0.1}, ValueError, "gamma must be .* got -0.1"),
+        ({"noise_signal": math.nan}, ValueError, "noise_signal must be .* got nan"),
+        ({"noise_background": "1"}, TypeError, "noise_background must be .* got '1'"),
+        ({"frame": "haar"}, ValueError, "frame must be one of 'random', 'axes'; got 'haar'"),
+        ({"frame_seed": -1}, ValueError, "frame_seed must be an integer >= 0; got -1"),
+    ],
+)
+def test_multi_view_refuses(kwargs, error, match):
+    with refused(error, match):
+        MultiView(**kwargs)
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "error", "match"),
+    [
+        ({"k": 1}, ValueError, "k must be an integer >= 2; got 1"),
+        ({"P": 0}, ValueError, "P must be an integer >= 1; got 0"),
+        ({"d": 9}, ValueError, r"d \(.*\) must be an integer >= 10; got 9"),
+        ({"separation": -1.0}, ValueError, "separation must be .* got -1.0"),
+        ({"noise": math.nan}, ValueError, "noise must be .* got nan"),
+        ({"frame_seed": 0.5}, TypeError, "frame_seed must be an integer >= 0; got 0.5"),
+    ],
+)
+def test_gaussian_mixture_refuses(kwargs, error, match):
+    with refused(error, match):
+        GaussianMixture(**kwargs)
+
+
+@pytest.mark.parametrize("task", [MultiView(k=3, P=6, d=8, s=1), GaussianMixture(k=3, P=2, d=8)])
+@pytest.mark.parametrize(
+    ("args", "seed", "error", "match"),
+    [
+        ((0, 0), 0, ValueError, r"multi \+ single must be an integer >= 1; got 0"),
+        ((-1,), 0, ValueError, "multi must be an integer >= 0; got -1"),
+        ((2, -1), 0, ValueError, "single.* must be an integer >= 0.*; got -1"),
+        ((2.5,), 0, TypeError, "multi must be an integer >= 0; got 2.5"),
+        ((2,), -1, ValueError, "seed must be an integer >= 0; got -1"),
+        ((2,), None, TypeError, "seed must be an integer >= 0; got None"),
+    ],
+)
+def test_sample_refuses(task, args, seed, error, match):
+    with refused(error, match):
+        task.sample(*args, seed=seed)
+
+
+def test_a_gaussian_mixture_has_no_view_to_lose():
+    with refused(ValueError, r"single \(a Gaussian mixture has no view to lose\) must be .* got 1"):
+        GaussianMixture().sample(5, 1, seed=0)
