@@ -1,0 +1,43 @@
+"""The API reference names everything public."""
+
+import importlib
+import pkgutil
+import re
+from pathlib import Path
+
+import pytest
+
+import mvtheory
+
+PAGE = (Path(__file__).parents[1] / "book/reference/api.md").read_text(encoding="utf-8")
+MODULES = [f"mvtheory.{found.name}" for found in pkgutil.iter_modules(mvtheory.__path__) if found.name[0] != "_"]
+
+modules = pytest.mark.parametrize("name", MODULES)
+
+
+def test_every_module_has_its_section():
+    sections = re.findall(r"^\.\. automodule:: (\S+)\n   :members:$", PAGE, re.MULTILINE)
+    assert sorted(sections) == sorted(MODULES), (
+        "book/reference/api.md must have one automodule, with :members:, for each"
+    )
+
+
+@modules
+def test_every_public_name_is_described(name):
+    """`automodule` shows the names of `__all__` that have words; constants without words stand on the page by name."""
+    module = importlib.import_module(name)
+    assert module.__all__, f"{name} must say what is public"
+    source = Path(module.__file__).read_text(encoding="utf-8")
+    for public in module.__all__:
+        value = getattr(module, public)
+        if getattr(value, "__module__", None) == name:
+            assert value.__doc__, f"{name}.{public} has no docstring"
+        else:
+            told = re.search(rf"^#:.*\n(#:.*\n)*{public}\b.* =", source, re.MULTILINE)
+            named = f".. autodata:: {name}.{public}\n" in PAGE
+            assert bool(told) != named, f"{name}.{public} needs a comment #: above it, or an autodata in api.md"
+
+
+def test_the_facade_shows_nothing_else():
+    described = {name for module in MODULES for name in importlib.import_module(module).__all__}
+    assert set(mvtheory.__all__) <= described
