@@ -18,16 +18,20 @@ from typing import Any
 import platformdirs
 import safetensors.torch
 import torch
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from torch import Tensor
 
 from mvtheory._files import write_atomic
 
-__all__ = ["StoreError", "cached", "load", "save"]
+__all__ = ["Busy", "StoreError", "cached", "load", "save"]
 
 _PACKAGE = Path(__file__).parent
 _FORMAT = "mvtheory-1"
 _BLANK = "0" * 64  # stands where the checksum will, while it is computed
+
+
+class Busy(RuntimeError):
+    """Another process is computing the result that was asked for."""
 
 
 class StoreError(ValueError):
@@ -124,6 +128,8 @@ def cached(
     key: Mapping[str, Any],
     compute: Callable[[], tuple[Mapping[str, Tensor], Mapping[str, Any]]],
     folder: str | Path | None = None,
+    *,
+    wait: bool = True,
 ) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Return ``compute()``, from disk if it was computed before.
 
@@ -139,12 +145,19 @@ def cached(
     folder : str or Path, optional
         By default the environment variable ``MVTHEORY_CACHE``, else ``_build/studies`` of the
         checkout that the package is run from, else the user's cache folder.
+    wait : bool
+        If another process is computing this result: wait for it, or raise `Busy` at once.
 
     Returns
     -------
     tensors : dict of str to Tensor
     meta : dict
         That of `compute`, with ``"seconds"``, the wall time of `compute`, and ``"key"`` added.
+
+    Raises
+    ------
+    Busy
+        If another process is computing this result and `wait` is False.
 
     Warns
     -----
@@ -165,7 +178,13 @@ def cached(
     name = _canonical("key", dict(key)) + _SOURCES + torch.__version__
     path = Path(folder or _default_folder()) / f"{_hash(name.encode())}.safetensors"
     path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{path}.lock"):
+    lock = FileLock(f"{path}.lock")
+    try:
+        lock.acquire(timeout=-1 if wait else 0)
+    except Timeout:
+        raise Busy(f"another process is computing {path.name}") from None
+    with lock:
+        lock.release()  # the with statement holds it a second time
         if path.exists():
             try:
                 return load(path)

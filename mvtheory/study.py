@@ -1,0 +1,310 @@
+"""The experiments of the book: one setting, a few data draws, every net trained once.
+
+A *draw* is one random frame, one training set and one pair of test sets. All nets
+of a draw see the same data. What a draw's nets learned is kept on disk
+(:func:`mvtheory.store.cached`), so that chapters share it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from typing import Any, TypeVar
+
+import numpy as np
+from jaxtyping import Float
+from torch import Tensor
+
+from mvtheory._check import check_choice, check_int
+from mvtheory.data import MultiView, Sample
+from mvtheory.distillation import Distillation, OnOff, Rule
+from mvtheory.ensemble import AverageCrossEntropy, average
+from mvtheory.measurement import error_rate
+from mvtheory.model import PatchNets, SReLU
+from mvtheory.store import Busy, cached
+from mvtheory.training import History, Objective, Run, Schedule, train
+
+__all__ = ["DRAWS", "SETTING", "TASK", "Draw", "Nets", "Setting", "each_draw", "singles", "students", "trained_average"]
+
+T = TypeVar("T")
+
+#: The multi-view distribution of the book.
+TASK = MultiView(k=10, P=20, d=200, s=5.0, weak=(0.4, 0.4), rho=0.01, Gamma=0.2, noise_signal=0.1, noise_background=0.7)
+
+#: The data draws that the book reports. The setting was chosen on frames and seeds below 1000; these start at 10^6.
+DRAWS = (1, 2, 3, 4, 5)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Everything that the results depend on, besides the draw.
+
+    Parameters
+    ----------
+    task : MultiView
+        The distribution.
+    multi, single : int
+        Training inputs of each kind.
+    activation : SReLU
+        Power and cut.
+    m : int
+        Neurons per class.
+    sigma_0 : float
+        Standard deviation of the initial weights.
+    members : int
+        Nets of a draw that form its ensemble.
+    pupils : int
+        Further nets of a draw: trained like the members, then taught.
+    averaged : int
+        Nets whose average is trained jointly.
+    schedule : Schedule
+        Training on labels.
+    lessons : Schedule
+        Training on labels and teacher.
+    weight : float
+        Weight of the distillation rule.
+    test_single, test_multi : int
+        Test inputs of each kind.
+    """
+
+    task: MultiView = TASK
+    multi: int = 496
+    single: int = 4
+    activation: SReLU = SReLU(q=3, varrho=4.0)
+    m: int = 10
+    sigma_0: float = 0.02
+    members: int = 8
+    pupils: int = 2
+    averaged: int = 4
+    schedule: Schedule = Schedule(steps=600, stop_loss=0.02)
+    lessons: Schedule = Schedule(steps=160, stop_loss=0.01, eta=1000.0)
+    weight: float = 1.5
+    test_single: int = 2000
+    test_multi: int = 1000
+
+
+SETTING = Setting()
+
+
+@dataclass(frozen=True)
+class Draw:
+    """One frame, one training set and its test sets.
+
+    Parameters
+    ----------
+    number : int, >= 1
+        The number of the draw; all its seeds follow from it.
+    setting : Setting
+        The setting.
+    """
+
+    number: int
+    setting: Setting = SETTING
+
+    def __post_init__(self) -> None:
+        check_int("number", self.number, low=1)
+
+    @property
+    def seed(self) -> int:
+        """First seed of this draw; its nets use ``seed + 100``, ``seed + 101``, ..."""
+        return 1_000_000 * self.number
+
+    @cached_property
+    def task(self) -> MultiView:
+        """The distribution with this draw's frame."""
+        return replace(self.setting.task, frame_seed=self.seed)
+
+    @cached_property
+    def train(self) -> Sample:
+        """The training set."""
+        return self.task.sample(self.setting.multi, self.setting.single, seed=self.seed + 1)
+
+    @cached_property
+    def test_single(self) -> Sample:
+        """Single-view test inputs."""
+        return self.task.sample(0, self.setting.test_single, seed=self.seed + 2)
+
+    @cached_property
+    def test_multi(self) -> Sample:
+        """Multi-view test inputs."""
+        return self.task.sample(self.setting.test_multi, seed=self.seed + 3)
+
+    def init(self, first: int, count: int, activation: SReLU | None = None) -> PatchNets:
+        """Nets `first` ... ``first + count - 1`` of this draw at their initialisation."""
+        s = self.setting
+        return PatchNets.init(
+            count,
+            k=s.task.k,
+            m=s.m,
+            d=s.task.d,
+            sigma_0=s.sigma_0,
+            seed=self.seed + 100 + first,
+            activation=activation or s.activation,
+        )
+
+
+@dataclass(frozen=True)
+class Nets:
+    """Trained nets of a draw, with their outputs on its data.
+
+    Attributes
+    ----------
+    draw : Draw
+        The data.
+    nets : PatchNets
+        The trained nets.
+    outputs : dict of str to Tensor, shape [L, n, k]
+        Outputs on ``"train"``, ``"single"`` and ``"multi"`` (the two test sets).
+    history : History
+        Of their training.
+    seconds : float
+        What it took.
+    """
+
+    draw: Draw
+    nets: PatchNets
+    outputs: dict[str, Float[Tensor, "L n k"]]
+    history: History
+    seconds: float
+
+    def __getitem__(self, rows: slice) -> Nets:
+        """Return some of the nets; the history stays whole."""
+        outputs = {name: F[rows] for name, F in self.outputs.items()}
+        return replace(self, nets=self.nets[rows], outputs=outputs)
+
+    @property
+    def members(self) -> Nets:
+        """The nets that form the ensemble."""
+        return self[: self.draw.setting.members]
+
+    @property
+    def pupils(self) -> Nets:
+        """The nets that will be taught."""
+        return self[self.draw.setting.members :]
+
+    def labels(self, where: str) -> Tensor:
+        """Labels of ``"train"``, ``"single"`` or ``"multi"``."""
+        check_choice("where", where, self.outputs)
+        draw = self.draw
+        return {"train": draw.train, "single": draw.test_single, "multi": draw.test_multi}[where].y
+
+    def errors(self, where: str) -> np.ndarray:
+        """Error of each net, shape [L]."""
+        return error_rate(self.outputs[where], self.labels(where))
+
+    def average_error(self, where: str) -> float:
+        """Error of the average of the nets' outputs."""
+        return float(error_rate(average(self.outputs[where]), self.labels(where)))
+
+
+def singles(draw: Draw, *, wait: bool = True) -> Nets:
+    """Train the members and pupils of a draw on the labels: single nets that differ by seed.
+
+    Parameters
+    ----------
+    draw : Draw
+        Data and setting.
+    wait : bool
+        See :func:`mvtheory.store.cached`; the same below.
+
+    Returns
+    -------
+    Nets
+        Members first, then pupils.
+    """
+    s = draw.setting
+    return _kept(draw, "singles", lambda: draw.init(0, s.members + s.pupils), lambda: None, s.schedule, wait)
+
+
+def students(draw: Draw, teacher: str, rule: Rule = OnOff(), *, wait: bool = True) -> Nets:
+    """Teach the pupils of a draw: each goes on from what it learned from the labels.
+
+    Parameters
+    ----------
+    draw : Draw
+        Data and setting.
+    teacher : {"ensemble", "single"}
+        All learn from the average of the members, or pupil i from member i.
+    rule : Rule
+        How a student is compared with its teacher.
+
+    Returns
+    -------
+    Nets
+    """
+    check_choice("teacher", teacher, ("ensemble", "single"))
+    s = draw.setting
+    base = singles(draw, wait=wait)
+
+    def lesson() -> Distillation:
+        G = base.members.outputs["train"]
+        G = average(G).expand(s.pupils, -1, -1) if teacher == "ensemble" else G[: s.pupils]
+        return Distillation(draw.train.y, G, rule, s.weight)
+
+    name = f"students of {teacher} by {rule}"
+    return _kept(draw, name, lambda: base.pupils.nets, lesson, s.lessons, wait)
+
+
+def trained_average(draw: Draw, *, wait: bool = True) -> Nets:
+    """Train the average of the first ``averaged`` nets of a draw, jointly, on the labels."""
+    s = draw.setting
+    nets, objective = (lambda: draw.init(0, s.averaged)), (lambda: AverageCrossEntropy(draw.train.y))
+    return _kept(draw, "trained average", nets, objective, s.schedule, wait)
+
+
+def each_draw(study: Callable[..., T], draws: Iterable[int] = DRAWS, setting: Setting = SETTING, *args: Any) -> list[T]:
+    """Run `study` on every draw; draws that another process has in hand come last.
+
+    So chapters that are executed at the same time share the work instead of waiting.
+
+    Parameters
+    ----------
+    study : callable
+        `singles`, `students` or `trained_average`.
+    draws : iterable of int
+        Numbers of the draws.
+    setting : Setting
+        The setting.
+    *args
+        Further arguments of `study`.
+
+    Returns
+    -------
+    list
+        One result a draw, in the order of `draws`.
+    """
+    order = [Draw(number, setting) for number in draws]
+    done: dict[int, T] = {}
+    for wait in (False, True):
+        for draw in order:
+            if draw.number not in done:
+                try:
+                    done[draw.number] = study(draw, *args, wait=wait)
+                except Busy:
+                    continue
+    return [done[draw.number] for draw in order]
+
+
+def _kept(
+    draw: Draw,
+    name: str,
+    nets: Callable[[], PatchNets],
+    objective: Callable[[], Objective | None],
+    schedule: Schedule,
+    wait: bool,
+) -> Nets:
+    """Train, or read from disk what was trained before."""
+
+    def compute() -> tuple[dict[str, Tensor], dict[str, Any]]:
+        run = train(nets(), draw.train, objective(), schedule, views=draw.task.views)
+        data = {"train": draw.train, "single": draw.test_single, "multi": draw.test_multi}
+        outputs = {f"output {where}": run.nets(sample.x) for where, sample in data.items()}
+        history = {f"history {field}": value for field, value in vars(run.history).items()}
+        return {"W": run.nets.W, **outputs, **history}, {}
+
+    key = {"study": name, "draw": draw.number, "setting": asdict(draw.setting), "schedule": asdict(schedule)}
+    tensors, meta = cached(key, compute, wait=wait)
+    part = lambda prefix: {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}  # noqa: E731
+    run = Run(PatchNets(tensors["W"], draw.setting.activation), History(**part("history ")))
+    return Nets(draw, run.nets, part("output "), run.history, meta["seconds"])
