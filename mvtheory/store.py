@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import sys
 import time
 import warnings
 from collections.abc import Callable, Mapping
@@ -133,8 +134,9 @@ def cached(
 ) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Return ``compute()``, from disk if it was computed before.
 
-    A result counts as the same if the key, the sources of this package and the version of torch
-    are. Of several processes that ask at once, one computes and the others wait for it.
+    A result counts as the same if the key, the version of torch, and the sources are: those of the
+    module that defines `compute` and of all modules of this package that it uses. Of several
+    processes that ask at once, one computes and the others wait for it.
 
     Parameters
     ----------
@@ -175,7 +177,7 @@ def cached(
     ...     tensors, meta = cached({"study": "ones", "n": 3}, compute, folder)
     computing
     """
-    name = _canonical("key", dict(key)) + _SOURCES + torch.__version__
+    name = _canonical("key", dict(key)) + _sources(compute.__module__) + torch.__version__
     path = Path(folder or _default_folder()) / f"{_hash(name.encode())}.safetensors"
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(f"{path}.lock")
@@ -223,12 +225,18 @@ def _hash(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def _sources(package: Path) -> str:
-    """Return a hash of all modules of `package`."""
-    files = sorted(package.rglob("*.py"))
-    return _hash(b"".join(f"{file.relative_to(package)} {_hash(file.read_bytes())}\n".encode() for file in files))
+def _sources(module: str) -> str:
+    """Return a hash of the package's module `module` and of all of the package that it uses."""
+    used: set[str] = set()
+    new = {module}
+    while new:
+        used |= new
+        values = [value for name in new for value in vars(sys.modules[name]).values()]
+        homes = {getattr(value, "__module__", None) or getattr(value, "__name__", "") for value in values}
+        new = {home for home in homes if isinstance(home, str) and home in _HASHES} - used
+    return "".join(_HASHES.get(name, "") for name in sorted(used))
 
 
 # Taken when the code is imported: an edit made while a notebook runs must not file the old code's
 # results under the new code's name.
-_SOURCES = _sources(_PACKAGE)
+_HASHES = {f"{_PACKAGE.name}.{file.stem}": _hash(file.read_bytes()) for file in _PACKAGE.glob("*.py")}

@@ -6,13 +6,15 @@ import pickle
 import subprocess
 import sys
 import warnings
+from pathlib import Path
 
 import pytest
 import safetensors.torch
 import torch
 
+import mvtheory.study  # noqa: F401  (its sources are hashed)
 from mvtheory import store
-from mvtheory.store import StoreError, cached, load, save
+from mvtheory.store import Busy, StoreError, cached, load, save
 
 TENSORS = {"W": torch.arange(24.0).reshape(2, 3, 4), "kept": torch.tensor([True, False]), "y": torch.tensor(7)}
 META = {"seed": 3, "settings": {"q": 4, "names": ["é", '"', "\\"]}}
@@ -199,23 +201,33 @@ def test_another_key_or_other_code_is_another_study(tmp_path, monkeypatch):
     cached(KEY, study, tmp_path)
     cached({**KEY, "q": 3}, study, tmp_path)
     assert study.runs == 2
-    for name, value in [("_SOURCES", "edited"), ("torch.__version__", "9.9")]:
-        monkeypatch.setattr(f"mvtheory.store.{name}", value)
-        cached(KEY, study, tmp_path)
-        monkeypatch.undo()
-    assert study.runs == 4
+    monkeypatch.setattr("mvtheory.store.torch.__version__", "9.9")
+    cached(KEY, study, tmp_path)
+    assert study.runs == 3
 
 
-def test_the_hash_of_the_sources_follows_the_sources(tmp_path):
-    (tmp_path / "core.py").write_text("a = 1")
-    hashes = [store._sources(tmp_path)]
-    (tmp_path / "notes.txt").write_text("no code")
-    assert store._sources(tmp_path) == hashes[0]
-    for name, text in [("core.py", "a = 2"), ("new.py", ""), ("sub/deep.py", "")]:
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text(text)
-        hashes.append(store._sources(tmp_path))
-    assert len(set(hashes)) == 4
+def test_the_hash_of_the_sources_covers_what_a_study_uses_and_no_more(monkeypatch):
+    before = store._sources("mvtheory.study")
+    for module, matters in [("training", True), ("_check", True), ("study", True), ("figures", False)]:
+        with monkeypatch.context() as patch:
+            patch.setitem(store._HASHES, f"mvtheory.{module}", "edited")
+            assert (store._sources("mvtheory.study") != before) == matters, module
+
+
+def test_all_modules_are_hashed_from_their_files():
+    package = Path(store.__file__).parent
+    assert set(store._HASHES) == {f"mvtheory.{file.stem}" for file in package.glob("*.py")}
+    assert store._HASHES["mvtheory.store"] == store._hash((package / "store.py").read_bytes())
+
+
+def test_who_will_not_wait_is_told_that_the_result_is_being_computed(tmp_path):
+    def compute():
+        with pytest.raises(Busy, match="another process"):
+            cached(KEY, compute, tmp_path, wait=False)
+        return {"x": torch.ones(1)}, {}
+
+    cached(KEY, compute, tmp_path, wait=False)
+    assert cached(KEY, compute, tmp_path, wait=False)[0]["x"] == 1
 
 
 def test_a_damaged_file_is_computed_again(tmp_path):
