@@ -58,8 +58,8 @@ class OnOff:
     """
 
     threshold: float = 0.03
-    cut: float = 0.15
-    slack: float = 0.5
+    cut: float = 0.25
+    slack: float = 0.8
 
     def __post_init__(self) -> None:
         check_number("threshold", self.threshold, low=0, open_low=True)
