@@ -20,17 +20,31 @@ from mvtheory._check import check_choice, check_int
 from mvtheory.data import MultiView, Sample
 from mvtheory.distillation import Distillation, OnOff, Rule
 from mvtheory.ensemble import AverageCrossEntropy, average
-from mvtheory.measurement import error_rate
+from mvtheory.measurement import Estimate, error_rate, over_draws
 from mvtheory.model import PatchNets, SReLU
 from mvtheory.store import Busy, cached
 from mvtheory.training import History, Objective, Run, Schedule, train
 
-__all__ = ["DRAWS", "SETTING", "TASK", "Draw", "Nets", "Setting", "each_draw", "singles", "students", "trained_average"]
+__all__ = [
+    "DRAWS",
+    "SETTING",
+    "TASK",
+    "Draw",
+    "Nets",
+    "Setting",
+    "each_draw",
+    "singles",
+    "students",
+    "summary",
+    "trained_average",
+]
 
 T = TypeVar("T")
 
 #: The multi-view distribution of the book.
-TASK = MultiView(k=10, P=20, d=200, s=5.0, weak=(0.4, 0.4), rho=0.01, Gamma=0.2, noise_signal=0.1, noise_background=0.65)
+TASK = MultiView(
+    k=10, P=20, d=200, s=5.0, weak=(0.4, 0.4), rho=0.01, Gamma=0.2, noise_signal=0.1, noise_background=0.65
+)
 
 #: The data draws that the book reports. The setting was chosen on frames and seeds below 1000; these start at 10^6.
 DRAWS = (1, 2, 3, 4, 5)
@@ -308,3 +322,34 @@ def _kept(
     part = lambda prefix: {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}  # noqa: E731
     run = Run(PatchNets(tensors["W"], draw.setting.activation), History(**part("history ")))
     return Nets(draw, run.nets, part("output "), run.history, meta["seconds"])
+
+
+def summary(draws: Iterable[int] = DRAWS, setting: Setting = SETTING) -> dict[str, Estimate]:
+    """Measure the errors on single-view test inputs that the theory is about.
+
+    Parameters
+    ----------
+    draws : iterable of int
+        Numbers of the draws.
+    setting : Setting
+        The setting.
+
+    Returns
+    -------
+    dict of str to Estimate
+        Of a single net, the ensemble, a distilled and a self-distilled net, and the trained average.
+    """
+    draws = list(draws)
+    taught = {kind: each_draw(students, draws, setting, kind) for kind in ("ensemble", "single")}
+    base, joint = each_draw(singles, draws, setting), each_draw(trained_average, draws, setting)
+
+    def estimate(errors: list[Any], nets: int | None = None) -> Estimate:
+        return over_draws(errors, points=setting.test_single, nets=nets)
+
+    return {
+        "single": estimate([nets.errors("single") for nets in base]),
+        "ensemble": estimate([[nets.members.average_error("single")] for nets in base], len(draws) * setting.members),
+        "distilled": estimate([nets.errors("single") for nets in taught["ensemble"]]),
+        "self-distilled": estimate([nets.errors("single") for nets in taught["single"]]),
+        "trained average": estimate([[nets.average_error("single")] for nets in joint], len(draws) * setting.averaged),
+    }
