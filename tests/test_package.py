@@ -1,6 +1,5 @@
-"""The package as a whole: what it exports is there and described, its examples run, its import does nothing."""
+"""The package as a whole: what it exports is there and described, its import does nothing."""
 
-import doctest
 import importlib
 import inspect
 import pkgutil
@@ -20,9 +19,9 @@ PUBLIC = [(module, name) for module in MODULES for name in getattr(importlib.imp
 # Their prose says all of it, without the sections.
 WITHOUT_SECTIONS = {"record", "difference_over_draws", "over_draws", "stratified"}
 DESCRIBED = [
-    pytest.param(module, name, id=f"{module}.{name}", marks=[pytest.mark.xfail] * (name in WITHOUT_SECTIONS))
-    for module, name in PUBLIC
-    if callable(getattr(importlib.import_module(module), name))
+    pytest.param(name, marks=[pytest.mark.xfail] * (name in WITHOUT_SECTIONS))
+    for name in mvtheory.__all__
+    if callable(getattr(mvtheory, name))
 ]
 
 
@@ -58,10 +57,15 @@ def described(text: str) -> set[str]:
     return {name.strip(" *") for head in heads for name in head.split(",")}
 
 
-@pytest.mark.parametrize(("module", "name"), DESCRIBED)
-def test_public_names_are_described(module, name):
+@pytest.mark.parametrize(("module", "name"), PUBLIC)
+def test_public_names_have_docstrings(module, name):
     thing = getattr(importlib.import_module(module), name)
-    assert thing.__doc__, "no docstring"
+    assert not callable(thing) or inspect.getdoc(thing)
+
+
+@pytest.mark.parametrize("name", DESCRIBED)
+def test_the_facade_describes_arguments_and_results(name):
+    thing = getattr(mvtheory, name)
     found = sections(thing.__doc__)
     if inspect.isclass(thing):
         fields = {f for f in getattr(thing, "__dataclass_fields__", {}) if thing.__dataclass_fields__[f].init}
@@ -71,17 +75,6 @@ def test_public_names_are_described(module, name):
     assert set(signature.parameters) <= described(found.get("Parameters", ""))
     if signature.return_annotation not in (None, "None"):
         assert "Returns" in found
-
-
-@pytest.mark.parametrize("module", ["mvtheory", *MODULES])
-def test_examples_run(module):
-    failed, _ = doctest.testmod(importlib.import_module(module))
-    assert failed == 0
-
-
-def test_there_are_examples():
-    parser = doctest.DocTestFinder()
-    assert any(test.examples for test in parser.find(mvtheory))
 
 
 IMPORT = """
@@ -107,7 +100,7 @@ def test_import_has_no_side_effects(tmp_path):
         env={"PYTHONPATH": str(Path(mvtheory.__file__).parents[1]), "PATH": "", "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
     )
     assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
 
