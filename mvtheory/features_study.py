@@ -1,0 +1,305 @@
+"""Two contrasts to trained nets on multi-view data: features that stay fixed, and data without views."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from mvtheory._check import check_choice, check_int, check_number
+from mvtheory.data import GaussianMixture, Sample
+from mvtheory.ensemble import average
+from mvtheory.features import TangentNets, TangentRidge, one_hot, tangent_features, visibility
+from mvtheory.measurement import Estimate, difference_over_draws, error_rate, over_draws
+from mvtheory.model import PatchNets
+from mvtheory.store import cached
+from mvtheory.study import DRAWS, SETTING, Draw, Setting
+from mvtheory.training import Schedule, train
+
+__all__ = ["STRATA", "FeatureResults", "FeatureStudy", "MixtureResults", "MixtureStudy"]
+
+STRATA = ("multi-view", "single-view")
+
+Tensors = dict[str, Tensor]
+
+#: One direction per class in a single patch, at a distance at which the best rule errs.
+MIXTURE = GaussianMixture(k=10, P=1, d=40, separation=0.6)
+
+
+@dataclass(frozen=True)
+class FeatureStudy:
+    """Tangent models of the patch networks: single, ensemble, trained average, students.
+
+    They learn from the training sets that the book's nets learn from. Each model is in
+    turn the student of the average of all others (*distilled*) and of the model after it
+    (*self-distilled*). The *wide student* has the features of all models and learns from
+    their average.
+
+    Attributes
+    ----------
+    setting : Setting
+        Data, activation and initial weights; `widths` take the place of its width.
+    test : int
+        Test inputs of each kind, at most those of the setting.
+    nets : int, >= 2
+        Models L in the ensemble.
+    widths : tuple of int
+        Neurons of a class, m.
+    ridge : float, > 0
+        See `TangentRidge`. Chosen, like the widths, on draws that are not among `draws`.
+    draws : tuple of int
+        Numbers of the data draws, the independent repetitions.
+    """
+
+    setting: Setting = SETTING
+    test: int = 500
+    nets: int = 10
+    widths: tuple[int, ...] = (1, 2, 3, 4)
+    ridge: float = 1.0
+    draws: tuple[int, ...] = DRAWS
+
+    def __post_init__(self) -> None:
+        _check_draws(self.draws)
+        check_int("nets", self.nets, low=2)
+        check_int("test", self.test, low=1, high=min(self.setting.test_single, self.setting.test_multi))
+        for width in self.widths:
+            check_int("widths", width, low=1)
+        check_number("ridge", self.ridge, low=0, open_low=True)
+
+    def run(self) -> FeatureResults:
+        """Fit and test everything, or read what an earlier run left on disk."""
+        tensors, meta = cached({"study": "features", **asdict(self)}, lambda: _on_one_thread(self._compute))
+        return FeatureResults(self, tensors, meta["seconds"])
+
+    def _compute(self) -> Tensors:
+        draws = (Draw(number, self.setting) for number in self.draws)
+        return _stack([_stack([self._fit(draw, m) for m in self.widths]) for draw in draws])
+
+    def _fit(self, draw: Draw, m: int) -> Tensors:
+        """Return errors [2, nets] by method, and what each model saw of each view."""
+        start = Draw(draw.number, replace(self.setting, m=m)).init(0, self.nets)
+        ridge = TangentRidge(start, draw.train.x, ridge=self.ridge)
+        labels = one_hot(draw.train.y, draw.task.k)
+        fitted = ridge.fit(labels)
+        taught = fitted(draw.train.x)
+        others = (taught.sum(0) - taught) / (len(taught) - 1)
+        fits = {
+            "single": fitted,
+            "trained average": ridge.fit_average(labels),
+            "distilled": ridge.fit(others),
+            "self-distilled": ridge.fit(taught.roll(-1, 0)),
+            "wide student": ridge.fit_average(average(taught)[None]),
+        }
+        tests = [sample[: self.test] for sample in (draw.test_multi, draw.test_single)]
+        on_test = [_outputs(list(fits.values()), sample.x) for sample in tests]
+        errors = {}
+        for place, method in enumerate(fits):
+            outputs = [F[place] for F in on_test]
+            if method == "single":
+                errors["ensemble"] = _errors([average(F)[None] for F in outputs], tests)
+                errors["wrong by view"] = _wrong_by_view(outputs[1], tests[1])
+            if method in ("trained average", "wide student"):
+                outputs = [average(F)[None] for F in outputs]
+            errors[method] = _errors(outputs, tests)
+        return errors | {"visibility": visibility(start, draw.task.views)}
+
+
+@dataclass(frozen=True)
+class FeatureResults:
+    """What `FeatureStudy.run` measured.
+
+    Attributes
+    ----------
+    study : FeatureStudy
+    tensors : dict of str to Tensor
+        By method the errors, shape [draws, widths, 2, nets]; ``"visibility"``, shape
+        [draws, widths, nets, k, M], of each own view; ``"wrong by view"``, of the same
+        shape, the error of single models on the single-view inputs that keep that view.
+    seconds : float
+        Wall time of the run.
+    """
+
+    study: FeatureStudy
+    tensors: Tensors
+    seconds: float
+
+    def errors(self, method: str, width: int, stratum: str = "single-view") -> Float[Tensor, "draws nets"]:
+        """Test errors of the models of one method, at one width, on one kind of input."""
+        place = self.study.widths.index(check_choice("width", width, self.study.widths))
+        row = STRATA.index(check_choice("stratum", stratum, STRATA))
+        methods = [name for name in self.tensors if name not in ("visibility", "wrong by view")]
+        return self.tensors[check_choice("method", method, methods)][:, place, row]
+
+    def error(self, method: str, width: int, stratum: str = "single-view") -> Estimate:
+        """Mean of `errors` with its interval; an ensemble counts all of its models."""
+        return over_draws(self.errors(method, width, stratum), points=self.study.test, nets=self._nets)
+
+    def difference(self, first: str, second: str, width: int, stratum: str = "single-view") -> Estimate:
+        """Mean error of one method minus that of another, paired by data draw."""
+        a, b = (self.errors(method, width, stratum) for method in (first, second))
+        return difference_over_draws(a, b, points=self.study.test, nets=self._nets)
+
+    def by_visibility(self, width: int, bins: int = 5) -> tuple[list[float], list[Estimate]]:
+        """Error of single models on single-view inputs, by how well they see the kept view.
+
+        Returns
+        -------
+        typical : list of float
+            Median visibility in each bin, in units of the median of all. Each bin holds
+            as many pairs of a model and a view.
+        errors : list of Estimate
+        """
+        place = self.study.widths.index(check_choice("width", width, self.study.widths))
+        seen = self.tensors["visibility"][:, place].flatten(1)
+        wrong = self.tensors["wrong by view"][:, place].flatten(1)
+        edges = seen.flatten().quantile(torch.linspace(0, 1, bins + 1))
+        # Models without any neuron for a view have visibility 0: the first bin takes all of them.
+        which = torch.bucketize(seen.contiguous(), edges[1:-1])
+        asked = ~wrong.isnan()  # a small test set may keep some view nowhere
+        rows = [[w[a & (b == number)] for w, a, b in zip(wrong, asked, which, strict=True)] for number in range(bins)]
+        typical = [float(seen[which == number].median() / seen.median()) for number in range(bins)]
+        return typical, [over_draws(row, points=self.study.test // bins, nets=self._nets) for row in rows]
+
+    @property
+    def _nets(self) -> int:
+        return self.study.nets * len(self.study.draws)
+
+
+@dataclass(frozen=True)
+class MixtureStudy:
+    """Trained nets on a Gaussian mixture: several seeds, and nothing that they could miss.
+
+    Attributes
+    ----------
+    mixture : GaussianMixture
+        The data, hard enough that the best rule errs; each draw has its own frame.
+    n, test : int
+        Training and test inputs.
+    nets : int
+        Nets in the ensemble.
+    setting : Setting
+        Gives activation, width and initial weights: the nets of the book.
+    schedule : Schedule
+        Passed to `train`.
+    draws : tuple of int
+        Numbers of the data draws. What is set here was chosen on others.
+    """
+
+    mixture: GaussianMixture = MIXTURE
+    n: int = 1000
+    test: int = 4000
+    nets: int = 10
+    setting: Setting = SETTING
+    schedule: Schedule = Schedule(steps=300, eta=1e6)
+    draws: tuple[int, ...] = DRAWS
+
+    def __post_init__(self) -> None:
+        _check_draws(self.draws)
+        check_int("test", self.test, low=1)
+
+    def run(self) -> MixtureResults:
+        """Train and test everything, or read what an earlier run left on disk."""
+        tensors, meta = cached({"study": "mixture", **asdict(self)}, lambda: _on_one_thread(self._compute))
+        return MixtureResults(self, tensors, meta["seconds"])
+
+    def _compute(self) -> Tensors:
+        return _stack([self._errors_on(draw) for draw in self.draws])
+
+    def _errors_on(self, number: int) -> Tensors:
+        seed, mixture = Draw(number).seed, replace(self.mixture, frame_seed=Draw(number).seed)
+        train_set, test_set = mixture.sample(self.n, seed=seed + 1), mixture.sample(self.test, seed=seed + 2)
+        start = PatchNets.init(
+            self.nets,
+            k=mixture.k,
+            m=self.setting.m,
+            d=mixture.d,
+            sigma_0=self.setting.sigma_0,
+            seed=seed + 100,
+            activation=self.setting.activation,
+        )
+        run = train(start, train_set, schedule=self.schedule)
+        F = run.nets(test_set.x)
+        # With equal classes and round noise, the nearest mean is the best rule there is.
+        best = test_set.x.sum(1) @ mixture.views[:, 0].T
+        outputs = {"single": F, "ensemble": average(F)[None], "best rule": best[None]}
+        errors = {name: torch.as_tensor(error_rate(G, test_set.y)) for name, G in outputs.items()}
+        return errors | {"training": run.history.error[-1]}
+
+
+@dataclass(frozen=True)
+class MixtureResults:
+    """What `MixtureStudy.run` measured.
+
+    Attributes
+    ----------
+    study : MixtureStudy
+    tensors : dict of str to Tensor
+        Test errors, shape [draws, nets], of ``"single"`` nets, the ``"ensemble"`` and the
+        ``"best rule"``; ``"training"`` errors of the single nets.
+    seconds : float
+        Wall time of the run.
+    """
+
+    study: MixtureStudy
+    tensors: Tensors
+    seconds: float
+
+    def error(self, method: str) -> Estimate:
+        """Mean error with its interval; an ensemble counts all of its nets."""
+        errors = self.tensors[check_choice("method", method, self.tensors)]
+        points = self.study.n if method == "training" else self.study.test
+        return over_draws(errors, points=points, nets=self._nets)
+
+    def gain(self) -> Estimate:
+        """Error of single nets minus that of their ensemble."""
+        single, ensemble = self.tensors["single"], self.tensors["ensemble"]
+        return difference_over_draws(single, ensemble, points=self.study.test, nets=self._nets)
+
+    @property
+    def _nets(self) -> int:
+        return self.study.nets * len(self.study.draws)
+
+
+def _outputs(fits: list[TangentNets], x: Float[Tensor, "n P d"]) -> Float[Tensor, "fits L n k"]:
+    """Return the outputs of several models in the same features, which are computed once."""
+    start = fits[0].start
+    delta = torch.stack([fit.delta.flatten(2) for fit in fits], -1)
+    nets = (tangent_features(start[net : net + 1], x)[0] @ delta[net] for net in range(len(start)))
+    return torch.stack([F.permute(2, 1, 0) for F in nets], 1)
+
+
+def _errors(outputs: list[Tensor], tests: list[Sample]) -> Float[Tensor, "tests nets"]:
+    return torch.stack([torch.as_tensor(error_rate(F, test.y)) for F, test in zip(outputs, tests, strict=True)])
+
+
+def _wrong_by_view(F: Float[Tensor, "L n k"], single: Sample) -> Float[Tensor, "L k M"]:
+    """Return the error on the single-view inputs that keep a view, for each view."""
+    _, k, M = single.strength.shape
+    wrong = (F.argmax(-1) != single.y).double()
+    kept = torch.nn.functional.one_hot(single.y * M + single.kept, k * M).double()
+    return (wrong @ kept / kept.sum(0)).view(len(F), k, M)
+
+
+def _on_one_thread(compute: Callable[[], Tensors]) -> tuple[Tensors, dict[str, Any]]:
+    """Run `compute` so that sums have one order, whatever the machine."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return compute(), {}
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _stack(parts: list[Tensors]) -> Tensors:
+    return {name: torch.stack([part[name] for part in parts]) for name in parts[0]}
+
+
+def _check_draws(draws: tuple[int, ...]) -> None:
+    for draw in draws:
+        check_int("draws", draw, low=1)
+    if len(draws) < 2 or len(set(draws)) < len(draws):
+        raise ValueError(f"draws must be at least 2 different seeds; got {draws}")
