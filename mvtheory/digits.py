@@ -1,19 +1,12 @@
 r"""Real images: two handwritten digits of one class as the two views of an input.
 
-The images are the 1797 scans of 8 x 8 pixels that scikit-learn ships [1]_. An input shows two of them
+The images are the 1797 scans of 8 x 8 pixels that scikit-learn ships. An input shows two of them
 side by side. A single-view test input keeps one of the two and shows a faint image of another class in
 place of the other, as the theory's single-view inputs keep one view and hold weak traces of others.
 
 The net is a small convolutional one with its own filters for each half, so that the halves are
 different features, as the theory's orthogonal views are. With shared filters (``shared=True``) both
 halves are one feature, and there is no view to lose: the control.
-
-References
-----------
-.. [1] E. Alpaydin, C. Kaynak, "Optical Recognition of Handwritten Digits", UCI Machine Learning
-   Repository, 1998.
-.. [2] G. Hinton, O. Vinyals, J. Dean, "Distilling the Knowledge in a Neural Network",
-   arXiv:1503.02531, 2015.
 """
 
 from __future__ import annotations
@@ -235,7 +228,9 @@ def fit(
     r"""Train all nets at once, in place, by full-batch gradient descent with momentum.
 
     The loss of a net is the cross-entropy of the labels and, with a teacher, `weight` times Hinton's
-    rule [2]_, :math:`T^2 \mathrm{KL}(\mathrm{softmax}(G/T) \,\|\, \mathrm{softmax}(F/T))`.
+    rule (arXiv:1503.02531), which is
+
+    .. math:: T^2 \, \mathrm{KL}(\mathrm{softmax}(G/T) \,\|\, \mathrm{softmax}(F/T)).
 
     Parameters
     ----------
