@@ -1,4 +1,4 @@
-# The project in two commands: make book, make test. Others: pairs, lint, clean.
+# The project in two commands: make book, make test. Others: pairs, figure, lint, clean.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # Warnings are errors, dangling references too; the build goes on to the end to show all of them.
 BUILD := jupyter-book build book -W -n --keep-going
 
-.PHONY: book test pairs lint chromium clean
+.PHONY: book test pairs figure lint chromium clean
 
 book: $(VENV)/.ready
 	@# A failed build forgets what it read: a warning must be met again by the next build, not skipped as already read.
@@ -19,6 +19,11 @@ test: $(VENV)/.ready chromium
 # Bring the notebooks beside the chapters up to date with their Markdown.
 pairs: $(VENV)/.ready
 	$(BIN)/jupytext --quiet --update --to ipynb book/chapters/*.md
+
+# Draw the README's figure anew.
+figure: $(VENV)/.ready
+	$(BIN)/python -c "from mvtheory import figures, study; figures.style(); \
+	    figures.result(study.summary()).savefig('book/_static/result.svg', metadata={'Date': None})"
 
 lint: $(VENV)/.ready
 	$(BIN)/ruff check .

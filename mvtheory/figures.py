@@ -9,7 +9,7 @@ import io
 import math
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 from urllib.parse import quote
@@ -23,7 +23,7 @@ from matplotlib.figure import Figure
 from mvtheory._check import check_number
 from mvtheory.measurement import Estimate
 
-__all__ = ["COLOURS", "INK", "WIDTH", "estimate_points", "figure", "slider", "style"]
+__all__ = ["COLOURS", "INK", "PREDICTED", "WIDTH", "estimate_points", "figure", "result", "slider", "style"]
 
 #: A grey for axes and letters. No grey has a contrast of 4.5 on white and of 4 on the dark page (#14181e); this one
 #: has 4.5 and 3.9.
@@ -38,6 +38,15 @@ COLOURS = {
     "trained average": "#E69F00",
     "random features": "#56B4E9",
     "theory": "#777777",
+}
+
+#: What the theory predicts for the error on single-view inputs. A trained average should err like a single net.
+PREDICTED = {
+    "single": (0.49, 0.51),
+    "ensemble": (0.0, 0.01),
+    "distilled": (0.0, 0.01),
+    "self-distilled": (0.0, 0.26),
+    "trained average": (0.49, 0.51),
 }
 
 #: Inches. So wide, letters of 11 points are still 10 pixels high where a phone shows the figure 320 pixels wide.
@@ -158,6 +167,25 @@ def estimate_points(
     ax.spines["left"].set_visible(False)
     ax.grid(axis="x")
     ax.set_axisbelow(True)
+
+
+def result(measured: Mapping[str, Estimate]) -> Figure:
+    """Draw the errors on single-view inputs before what the theory predicts for them.
+
+    Parameters
+    ----------
+    measured : dict of str to Estimate
+        As :func:`mvtheory.study.summary` returns it; the names are keys of `COLOURS`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    fig, ax = figure(height=2.8)
+    ax.set(xlim=(-0.02, 0.62), xlabel="error on single-view test inputs")
+    colours = [COLOURS[name] for name in measured]
+    estimate_points(ax, list(measured), list(measured.values()), colours, [PREDICTED[name] for name in measured])
+    return fig
 
 
 def slider(frames: Sequence[Figure], labels: Sequence[str], *, description: str, alts: Sequence[str]) -> widgets.VBox:

@@ -11,7 +11,7 @@ from ipywidgets.embed import dependency_state
 from matplotlib.colors import to_rgb
 
 from mvtheory import Estimate
-from mvtheory.figures import COLOURS, INK, estimate_points, figure, slider, style
+from mvtheory.figures import COLOURS, INK, PREDICTED, estimate_points, figure, result, slider, style
 
 ALTS = ["a line that rises", 'a line that "falls" < 1 & more']
 
@@ -174,3 +174,12 @@ def test_slider_refuses_frames_that_weigh_too_much():
     ax.plot([i * 7919 % 10_007 for i in many], [i * 104_729 % 10_009 for i in many], "o")
     with pytest.raises(ValueError, match="frames must weigh at most 400 kB; got"):
         slider([fig, drawing()], ["a", "b"], description="x", alts=ALTS)
+
+
+def test_the_result_shows_each_error_before_its_prediction():
+    measured = {name: Estimate(0.2, 0.1, 0.3, 4, 2) for name in PREDICTED}
+    fig = result(measured)
+    (ax,) = fig.axes
+    assert [label.get_text() for label in ax.get_yticklabels()] == list(PREDICTED)
+    with pytest.raises(KeyError, match="crowd"):
+        result({"crowd": Estimate(0.2, 0.1, 0.3, 4, 2)})
