@@ -46,8 +46,8 @@ TASK = MultiView(
     k=10, P=20, d=200, s=5.0, weak=(0.4, 0.4), rho=0.01, Gamma=0.2, noise_signal=0.1, noise_background=0.55
 )
 
-#: The data draws that the book reports. The setting was chosen on frames and seeds below 1000; these start at 10^6.
-DRAWS = (1, 2, 3, 4, 5)
+#: The data draws that the book reports. Draw 1, draws above 100 and smaller prototypes served to choose the setting.
+DRAWS = (2, 3, 4, 5)
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class Setting:
     members: int = 8
     pupils: int = 2
     averaged: int = 4
-    schedule: Schedule = Schedule(steps=700, stop_loss=0.02)
+    schedule: Schedule = Schedule(steps=600, stop_loss=0.02)
     lessons: Schedule = Schedule(steps=160, stop_loss=0.01, eta=1000.0)
     weight: float = 1.5
     test_single: int = 2000
@@ -205,11 +205,13 @@ class Nets:
 
     def errors(self, where: str) -> np.ndarray:
         """Error of each net, shape [L]."""
-        return error_rate(self.outputs[where], self.labels(where))
+        y = self.labels(where)
+        return error_rate(self.outputs[where], y)
 
     def average_error(self, where: str) -> float:
         """Error of the average of the nets' outputs."""
-        return float(error_rate(average(self.outputs[where]), self.labels(where)))
+        y = self.labels(where)
+        return float(error_rate(average(self.outputs[where]), y))
 
 
 def singles(draw: Draw, *, wait: bool = True) -> Nets:

@@ -1,0 +1,123 @@
+"""The study on a small setting: who is trained on what, and that chapters share the work."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from mvtheory import study
+from mvtheory.data import MultiView
+from mvtheory.distillation import Distillation, OnOff, Temperature
+from mvtheory.store import Busy
+from mvtheory.study import DRAWS, SETTING, Draw, each_draw, singles, students, summary, trained_average
+from mvtheory.training import Schedule, train
+
+SMALL = replace(
+    SETTING,
+    task=MultiView(k=3, P=6, d=12, s=1.0, noise_background=0.2),
+    multi=40,
+    single=1,
+    m=3,
+    members=3,
+    averaged=2,
+    schedule=Schedule(steps=30, stop_loss=0.5),
+    lessons=Schedule(steps=5),
+    test_single=50,
+    test_multi=20,
+)
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("MVTHEORY_CACHE", str(tmp_path))
+
+
+def test_no_seed_serves_twice():
+    seeds = [
+        seed
+        for number in DRAWS
+        for seed in [Draw(number).seed + i for i in range(100 + SETTING.members + SETTING.pupils)]
+    ]
+    assert len(set(seeds)) == len(seeds)
+    assert min(seeds) >= 10**6
+
+
+def test_a_draw_has_the_sizes_of_its_setting_and_its_own_frame():
+    draw, other = Draw(1, SMALL), Draw(2, SMALL)
+    assert [len(draw.train), len(draw.test_single), len(draw.test_multi)] == [41, 50, 20]
+    assert int(draw.train.single_view.sum()) == 1
+    assert draw.test_single.single_view.all()
+    assert not draw.test_multi.single_view.any()
+    assert not torch.equal(draw.task.views, other.task.views)
+    assert not torch.equal(draw.test_single.y, other.test_single.y)
+
+
+def test_members_and_pupils_are_nets_that_differ_by_seed_alone():
+    draw = Draw(1, SMALL)
+    nets = singles(draw)
+    alone = train(draw.init(4, 1), draw.train, None, SMALL.schedule).nets
+    assert len(nets.members.nets) == 3
+    assert len(nets.pupils.nets) == 2
+    torch.testing.assert_close(nets.pupils.nets.W[1], alone.W[0], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(nets.outputs["single"], nets.nets(draw.test_single.x))
+    wrong = (nets.outputs["multi"].argmax(-1) != draw.test_multi.y).double().mean(-1)
+    np.testing.assert_allclose(nets.errors("multi"), wrong)
+
+
+@pytest.mark.parametrize("teacher", ["ensemble", "single"])
+def test_a_pupil_goes_on_from_its_labels_with_its_teacher(teacher):
+    draw = Draw(1, SMALL)
+    base = singles(draw)
+    G = base.outputs["train"][:3]
+    G = torch.stack([G.mean(0)] * 2) if teacher == "ensemble" else G[:2]
+    lesson = Distillation(draw.train.y, G, OnOff(), SMALL.weight)
+    by_hand = train(base.pupils.nets, draw.train, lesson, SMALL.lessons).nets
+    taught = students(draw, teacher)
+    torch.testing.assert_close(taught.nets.W, by_hand.W)
+    assert not torch.equal(taught.nets.W, base.pupils.nets.W)
+    assert not torch.equal(taught.nets.W, students(draw, teacher, Temperature()).nets.W)
+
+
+def test_what_was_trained_once_is_not_trained_again(monkeypatch):
+    draws = each_draw(singles, [2, 1], SMALL)
+    monkeypatch.setattr(study, "train", None)  # a call would fail
+    again = each_draw(singles, [1, 2], SMALL)
+    assert [nets.draw.number for nets in draws] == [2, 1]
+    assert torch.equal(draws[1].nets.W, again[0].nets.W)
+    assert not torch.equal(again[0].nets.W, again[1].nets.W)
+
+
+def test_draws_that_another_process_has_in_hand_come_last():
+    calls = []
+
+    def busy_at_first(draw, *, wait):
+        calls.append((draw.number, wait))
+        if draw.number == 1 and not wait:
+            raise Busy("another process")
+        return draw.number
+
+    assert each_draw(busy_at_first, [1, 2]) == [1, 2]
+    assert calls == [(1, False), (2, False), (1, True)]
+
+
+def test_the_summary_measures_what_it_names():
+    found = summary([1, 2], SMALL)
+    joint = [trained_average(Draw(number, SMALL)).average_error("single") for number in (1, 2)]
+    members = [singles(Draw(number, SMALL)).members for number in (1, 2)]
+    by_hand = [
+        float((nets.outputs["single"].mean(0).argmax(-1) != nets.labels("single")).double().mean()) for nets in members
+    ]
+    assert found["trained average"].value == pytest.approx(np.mean(joint))
+    assert found["ensemble"].value == pytest.approx(np.mean(by_hand))
+    assert [found[kind].nets for kind in found] == [10, 6, 4, 4, 4]
+    assert {estimate.draws for estimate in found.values()} == {2}
+
+
+def test_bad_input_is_named():
+    with pytest.raises(ValueError, match=r"teacher must be one of 'ensemble', 'single'; got 'crowd'"):
+        students(Draw(1, SMALL), "crowd")
+    with pytest.raises(ValueError, match=r"number must be an integer >= 1; got 0"):
+        Draw(0)
+    with pytest.raises(ValueError, match="where must be one of"):
+        singles(Draw(1, SMALL)).errors("validation")
