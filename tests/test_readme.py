@@ -1,0 +1,19 @@
+"""The example of the README, run as its reader would run it."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_the_example_trains_ensembles_distils_and_prints_the_table():
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    table = {line.split()[0]: [float(x) for x in re.findall(r"[\d.]+", line)] for line in run.stdout.splitlines()}
+    assert set(table) == {"single", "ensemble", "student"}
+    mean = sum(table["single"]) / len(table["single"])
+    # Each of 6 x 8 (net, class) loses one view of two: one standard deviation of the mean error is 0.5 / sqrt(48).
+    assert abs(mean - 0.5) < 4 * 0.5 / 48**0.5
+    assert max(table["ensemble"]) < max(table["student"]) < mean / 2 or max(table["student"]) <= max(table["ensemble"])
