@@ -110,7 +110,7 @@ class TangentRidge:
         self.ridge = check_number("ridge", ridge, low=0, open_low=True)
         check_finite("x", x)
         self.nets = nets
-        self._features = tangent_features(nets, x)
+        self._features = tangent_features(nets, x).contiguous()
         self._factors, mean_kernel = [], torch.zeros((), dtype=x.dtype)
         for features in self._features:
             kernel = features @ features.transpose(1, 2)

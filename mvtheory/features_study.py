@@ -58,7 +58,7 @@ class FeatureStudy:
     setting: Setting = SETTING
     test: int = 500
     nets: int = 10
-    widths: tuple[int, ...] = (1, 2, 3, 4)
+    widths: tuple[int, ...] = (1, 2, 4)
     ridge: float = 1.0
     draws: tuple[int, ...] = DRAWS
 
@@ -100,7 +100,9 @@ class FeatureStudy:
         for place, method in enumerate(fits):
             outputs = [F[place] for F in on_test]
             if method == "single":
-                errors["ensemble"] = _errors([average(F)[None] for F in outputs], tests)
+                number = torch.arange(1, self.nets + 1)[:, None, None]
+                errors["growing ensemble"] = _errors([F.cumsum(0) / number for F in outputs], tests)
+                errors["ensemble"] = errors["growing ensemble"][:, -1:]
                 errors["wrong by view"] = _wrong_by_view(outputs[1], tests[1])
             if method in ("trained average", "wide student"):
                 outputs = [average(F)[None] for F in outputs]
@@ -116,7 +118,8 @@ class FeatureResults:
     ----------
     study : FeatureStudy
     tensors : dict of str to Tensor
-        By method the errors, shape [draws, widths, 2, nets]; ``"visibility"``, shape
+        By method the errors, shape [draws, widths, 2, nets]; the ``"growing ensemble"`` averages
+        the first 1, 2, ... models, the ``"ensemble"`` all of them; ``"visibility"``, shape
         [draws, widths, nets, k, M], of each own view; ``"wrong by view"``, of the same
         shape, the error of single models on the single-view inputs that keep that view.
     seconds : float
@@ -143,26 +146,19 @@ class FeatureResults:
         a, b = (self.errors(method, width, stratum) for method in (first, second))
         return difference_over_draws(a, b, points=self.study.test, nets=self._nets)
 
-    def by_visibility(self, width: int, bins: int = 5) -> tuple[list[float], list[Estimate]]:
+    def by_visibility(self, width: int, groups: int = 4) -> list[Estimate]:
         """Error of single models on single-view inputs, by how well they see the kept view.
 
-        Returns
-        -------
-        typical : list of float
-            Median visibility in each bin, in units of the median of all. Each bin holds
-            as many pairs of a model and a view.
-        errors : list of Estimate
+        First where its visibility is 0, then for the rest in equal groups, least visible first.
         """
         place = self.study.widths.index(check_choice("width", width, self.study.widths))
-        seen = self.tensors["visibility"][:, place].flatten(1)
+        seen = self.tensors["visibility"][:, place].flatten(1).contiguous()
         wrong = self.tensors["wrong by view"][:, place].flatten(1)
-        edges = seen.flatten().quantile(torch.linspace(0, 1, bins + 1))
-        # Models without any neuron for a view have visibility 0: the first bin takes all of them.
-        which = torch.bucketize(seen.contiguous(), edges[1:-1])
-        asked = ~wrong.isnan()  # a small test set may keep some view nowhere
-        rows = [[w[a & (b == number)] for w, a, b in zip(wrong, asked, which, strict=True)] for number in range(bins)]
-        typical = [float(seen[which == number].median() / seen.median()) for number in range(bins)]
-        return typical, [over_draws(row, points=self.study.test // bins, nets=self._nets) for row in rows]
+        edges = seen[seen > 0].quantile(torch.linspace(0, 1, groups + 1)[1:-1])
+        group = torch.where(seen > 0, torch.bucketize(seen, edges) + 1, 0)
+        group[wrong.isnan()] = -1  # a small test set may keep some view nowhere
+        rows = [[w[g == number] for w, g in zip(wrong, group, strict=True)] for number in range(groups + 1)]
+        return [over_draws(row, points=self.study.test // (groups + 1), nets=self._nets) for row in rows]
 
     @property
     def _nets(self) -> int:
@@ -177,10 +173,8 @@ class MixtureStudy:
     ----------
     mixture : GaussianMixture
         The data, hard enough that the best rule errs; each draw has its own frame.
-    n, test : int
-        Training and test inputs.
-    nets : int
-        Nets in the ensemble.
+    n, test, nets : int
+        Training inputs, test inputs, nets in the ensemble.
     setting : Setting
         Gives activation, width and initial weights: the nets of the book.
     schedule : Schedule
@@ -241,7 +235,6 @@ class MixtureResults:
         Test errors, shape [draws, nets], of ``"single"`` nets, the ``"ensemble"`` and the
         ``"best rule"``; ``"training"`` errors of the single nets.
     seconds : float
-        Wall time of the run.
     """
 
     study: MixtureStudy

@@ -227,22 +227,25 @@ def test_the_feature_study_is_the_same_each_time_and_adds_up() -> None:
         for stratum in STRATA:
             assert first.errors("single", width, stratum).shape == (2, 3)
             assert first.errors("ensemble", width, stratum).shape == (2, 1)
+            growing = first.errors("growing ensemble", width, stratum)
+            assert torch.equal(growing[:, :1], first.errors("single", width, stratum)[:, :1])
+            assert torch.equal(growing[:, -1:], first.errors("ensemble", width, stratum))
             value = first.difference("single", "ensemble", width, stratum).value
             expected = first.error("single", width, stratum).value - first.error("ensemble", width, stratum).value
             assert value == pytest.approx(expected)
     assert first.error("ensemble", 1).nets == first.error("single", 1).nets == 6
-    # Averaged over the views with their number of test inputs, errors by view are the errors.
     assert first.tensors["wrong by view"].shape == first.tensors["visibility"].shape == (2, 2, 3, 3, 2)
 
 
 @pytest.mark.usefixtures("cache")
-def test_bins_of_visibility_hold_every_view_once() -> None:
+def test_errors_by_visibility_hold_every_view_once() -> None:
     results = SMALL.run()
-    typical, errors = results.by_visibility(2, bins=3)
-    assert typical == sorted(typical)
-    assert len(errors) == 3
-    one_bin = results.by_visibility(2, bins=1)[1][0]
-    assert one_bin.value == pytest.approx(float(results.tensors["wrong by view"][:, 1].flatten(1).nanmean(1).mean()))
+    seen, wrong = (results.tensors[name][:, 1].flatten(1) for name in ("visibility", "wrong by view"))
+    blind, rest = results.by_visibility(2, groups=1)
+    for estimate, rows in ((blind, seen == 0), (rest, seen > 0)):
+        expected = [float(w[row].nanmean()) for w, row in zip(wrong, rows, strict=True)]
+        assert estimate.value == pytest.approx(sum(expected) / 2)
+    assert len(results.by_visibility(2, groups=3)) == 4
 
 
 @pytest.mark.usefixtures("cache")
