@@ -17,7 +17,7 @@ from mvtheory.features import TangentNets, TangentRidge, one_hot, tangent_featur
 from mvtheory.measurement import Estimate, difference_over_draws, error_rate, over_draws
 from mvtheory.model import PatchNets
 from mvtheory.store import cached
-from mvtheory.study import DRAWS, SETTING, Draw, Setting
+from mvtheory.study import SETTING, Draw, Setting
 from mvtheory.training import Schedule, train
 
 __all__ = ["STRATA", "FeatureResults", "FeatureStudy", "MixtureResults", "MixtureStudy"]
@@ -60,7 +60,7 @@ class FeatureStudy:
     nets: int = 10
     widths: tuple[int, ...] = (1, 2, 4)
     ridge: float = 1.0
-    draws: tuple[int, ...] = DRAWS
+    draws: tuple[int, ...] = (2, 3, 4, 5, 6)
 
     def __post_init__(self) -> None:
         _check_draws(self.draws)
@@ -189,7 +189,7 @@ class MixtureStudy:
     nets: int = 10
     setting: Setting = SETTING
     schedule: Schedule = Schedule(steps=300, eta=1e6)
-    draws: tuple[int, ...] = DRAWS
+    draws: tuple[int, ...] = (2, 3, 4, 5, 6)
 
     def __post_init__(self) -> None:
         _check_draws(self.draws)
