@@ -312,6 +312,27 @@ def test_the_results_are_those_of_the_nets(results):
     assert results.two_view("single")[1, 0].item() == pytest.approx(two_view, abs=0.01)
 
 
+def test_each_student_has_its_teacher(split):
+    """Self-distilled nets have one single net each, distilled nets the average; the rest has none."""
+    train, _ = split
+    study = replace(SMALL, scale=1.0, steps=4, student_steps=4)
+    stacks = study._train(train, first_seed=2000)
+    single = fit(DigitNets(range(2000, 2003), scale=1.0), train, steps=4)
+    with torch.no_grad():
+        outputs = single(train.images)
+    teachers = {"distilled": outputs.mean(0, keepdim=True), "self-distilled": outputs[:2]}
+    expected = {
+        "single": single,
+        "trained average": fit(DigitNets(range(2000, 2003), scale=1.0), train, steps=4, joint=True),
+    }
+    for name, teacher in teachers.items():
+        expected[name] = fit(DigitNets([2500, 2501], scale=1.0), train, steps=4, teacher=teacher)
+    for name, nets in expected.items():
+        assert len(stacks[name]) == 1
+        for a, b in zip(stacks[name][0].parameters(), nets.parameters(), strict=True):
+            torch.testing.assert_close(a, b, msg=name)
+
+
 def test_growing_ensembles_end_at_their_single_net_and_at_the_ensemble(results):
     growing = results.single_view("growing ensemble")
     assert torch.equal(growing[:, 0], results.single_view("single")[:, 0])
