@@ -94,14 +94,15 @@ def test_view_outputs_are_outputs_on_one_patch(z):
 
 
 def test_kept_views_of_nets_made_by_hand():
-    views = torch.eye(6).view(2, 3, 6)
-    W = torch.zeros(1, 2, 2, 6)
+    views = torch.eye(6).view(3, 2, 6)
+    W = torch.zeros(1, 3, 2, 6)
     W[0, 0, 0, 0], W[0, 0, 1, 1] = 2.0, 0.31  # class 0: view 0, and a share 0.31 / 2 of view 1
-    W[0, 0, :, 3:] = 9.0  # another class's views do not count
+    W[0, 0, :, 2:] = 9.0  # other classes' views do not count; class 1 learns nothing
+    W[0, 2, 0, 5] = 0.05  # class 2: view 1, weak beside class 0 but all that it has
     nets = PatchNets(W, SReLU(1, 1.0))
-    assert kept_views(nets, views).tolist() == [[[True, True, False], [False, False, False]]]
-    assert kept_views(nets, views, share=0.15).tolist()[0][0] == [True, True, False]
-    assert kept_views(nets, views, share=0.16).tolist()[0][0] == [True, False, False]
+    assert kept_views(nets, views).tolist() == [[[True, True], [False, False], [False, True]]]
+    assert kept_views(nets, views, share=0.15).tolist()[0][0] == [True, True]
+    assert kept_views(nets, views, share=0.16).tolist()[0][0] == [True, False]
 
 
 # The lottery
