@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -20,7 +21,8 @@ from tqdm.auto import tqdm
 
 from mvtheory._check import check_choice, check_finite, check_int, check_labels, check_number, check_shape
 from mvtheory.data import Sample
-from mvtheory.model import PatchNets
+from mvtheory.model import PatchNets, SReLU
+from mvtheory.store import StoreError, load, save
 
 __all__ = ["CrossEntropy", "Diverged", "History", "Objective", "Run", "Schedule", "train"]
 
@@ -171,6 +173,41 @@ class Run:
 
     nets: PatchNets
     history: History
+
+    def save(self, path: str | Path) -> None:
+        """Write nets and history to a file, whole or not at all; see :func:`mvtheory.store.save`.
+
+        Parameters
+        ----------
+        path : str or Path
+            The file; one that is there is replaced.
+        """
+        save(path, {"W": self.nets.W, **vars(self.history)}, {"activation": asdict(self.nets.activation)})
+
+    @classmethod
+    def load(cls, path: str | Path) -> Run:
+        """Read what :meth:`save` wrote.
+
+        Parameters
+        ----------
+        path : str or Path
+            The file.
+
+        Returns
+        -------
+        Run
+
+        Raises
+        ------
+        StoreError
+            If the file is damaged, truncated, or holds something else.
+        """
+        any_size = {"W": 4, "step": 1, "time": 2, "loss": 2, "error": 2, "residual": 2, "overlap": 4}
+        tensors, meta = load(path, {name: (None,) * axes for name, axes in any_size.items()})
+        if set(meta) != {"activation"}:
+            raise StoreError(f"{path}: not a run: the metadata must be 'activation' alone; got {sorted(meta)}")
+        nets = PatchNets(tensors.pop("W"), SReLU(**meta["activation"]))
+        return cls(nets, History(**tensors))
 
 
 def train(

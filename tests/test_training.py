@@ -30,7 +30,8 @@ from mvtheory import (
     SReLU,
     train,
 )
-from mvtheory.training import loss_and_gradient
+from mvtheory.store import StoreError, save
+from mvtheory.training import Run, loss_and_gradient
 
 EXACT = {"rtol": 1e-10, "atol": 1e-12}  # two orders of summation in float64
 VIEWS = MultiView(k=3, P=6, d=8, s=1).views.double()
@@ -415,3 +416,25 @@ def test_train_refuses_before_any_work(make, error, match, monkeypatch):
     nets, data = small_problem()
     with refused(error, match):
         train(**{"nets": nets, "data": data} | make(nets, data))
+
+
+def test_a_run_comes_back_from_its_file(tmp_path):
+    nets, data = learnable()
+    run = train(nets, data, None, Schedule(steps=7), views=VIEWS)
+    run.save(tmp_path / "run")
+    again = Run.load(tmp_path / "run")
+    assert again.nets.activation == nets.activation
+    assert torch.equal(again.nets.W, run.nets.W)
+    for name, value in vars(run.history).items():
+        assert torch.equal(getattr(again.history, name), value), name
+
+
+def test_a_file_that_holds_no_run_is_refused(tmp_path):
+    run = train(*learnable(), None, Schedule(steps=1))
+    run.save(tmp_path / "run")
+    (tmp_path / "cut").write_bytes((tmp_path / "run").read_bytes()[:-9])
+    save(tmp_path / "flat", {"W": run.nets.W[0], **vars(run.history)}, {"activation": {}})
+    save(tmp_path / "other", {"W": run.nets.W, **vars(run.history)}, {"note": "no activation"})
+    for name, reason in [("cut", "cut"), ("flat", "W"), ("other", "activation"), ("missing", "missing")]:
+        with pytest.raises((StoreError, FileNotFoundError), match=reason):
+            Run.load(tmp_path / name)
