@@ -239,6 +239,11 @@ def record(claim: Claim) -> None:
     The glued keys are ``<id>-measured``, ``-interval``, ``-predicted``, ``-verdict``, ``-nets``
     and ``-draws``, all formatted strings.
 
+    Parameters
+    ----------
+    claim : Claim
+        A measured claim; each id is recorded once in a book.
+
     Raises
     ------
     ValueError, ImportError

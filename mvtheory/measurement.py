@@ -180,6 +180,10 @@ def over_draws(values: Iterable[Any], level: float = 0.95, *, points: int | None
         Trained nets in all, where one value stands for several (an ensemble). By default, the
         number of values.
 
+    Returns
+    -------
+    Estimate
+
     Raises
     ------
     ValueError
@@ -209,8 +213,23 @@ def difference_over_draws(
     """Return the mean of `first` minus `second`, paired by data draw, such as a gain in error.
 
     Both must come from the same draws in the same order (and the same test points), so that what a
-    draw does to both cancels. Interval, parameters and errors are those of `over_draws`; `nets`
-    defaults to the values of both sides together.
+    draw does to both cancels. The interval and the errors are those of `over_draws`.
+
+    Parameters
+    ----------
+    first, second : sequence over draws of sequences over nets
+        One number per net, as in `over_draws`.
+    level : float
+        Nominal coverage, in (0, 1).
+    points : int or None
+        Independent test points behind each draw's values; None for quantities that are not shares.
+    nets : int, optional
+        Trained nets in all. By default, the number of values of both sides together.
+
+    Returns
+    -------
+    Estimate
+        In [-1, 1] for shares.
 
     Examples
     --------
@@ -241,6 +260,11 @@ def stratified(err_multi: Estimate, err_single: Estimate, mu: float) -> Estimate
         Errors of the same nets on multi-view and on single-view inputs.
     mu : float
         Probability of a single-view input, in [0, 1].
+
+    Returns
+    -------
+    Estimate
+        Of the error over D, with the nets and draws of both.
 
     Examples
     --------
