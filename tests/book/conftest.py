@@ -114,7 +114,7 @@ def tab(browser: Browser, host: str, name: str, width: int = 1280, dark: bool = 
     """Open a page of the book in a fresh tab."""
     scheme = "dark" if dark else "light"
     context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(60_000)  # a busy machine is slow, not wrong
     try:
         yield Visit(context.new_page(), host, name)
     finally:
