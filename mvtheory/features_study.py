@@ -60,7 +60,7 @@ class FeatureStudy:
     nets: int = 10
     widths: tuple[int, ...] = (1, 2, 4)
     ridge: float = 1.0
-    draws: tuple[int, ...] = (2, 3, 4, 5, 6)
+    draws: tuple[int, ...] = (12, 13, 14, 15, 16)
 
     def __post_init__(self) -> None:
         _check_draws(self.draws)
