@@ -79,12 +79,17 @@ class MultiView:
         Number of classes.
     M : int, >= 2
         Views per class.
-    P : int, >= k * M * C_p
-        Patches per input: enough for every view at once.
+    P : int
+        Patches per input, enough for every view at once: at least
+        ``M * C_p + (k - 1) * M * C_weak``.
     d : int, >= k * M
         Dimension of a patch.
     C_p : int, >= 1
-        Patches per view; they share its strength equally.
+        Patches per view of the label; they share its strength equally.
+    C_weak : int, in [1, C_p], optional
+        Patches per view of another class, by default as many. With fewer, such a
+        view sits in some of its C_p patches and leaves the others to the background:
+        the total strength is the same, but concentrated.
     s : float, in [0, k]
         Expected number of other classes seen through a given view.
     main : (float, float), 0 <= low <= high
@@ -124,6 +129,7 @@ class MultiView:
     P: int = 20
     d: int = 200
     C_p: int = 1
+    C_weak: int | None = None
     s: float = 4.0
     main: tuple[float, float] = (1.0, 1.1)
     weak: tuple[float, float] = (0.3, 0.4)
@@ -140,7 +146,10 @@ class MultiView:
         check_int("M", self.M, low=2)
         check_int("C_p", self.C_p, low=1)
         check_int("d (k * M orthonormal views need room)", self.d, low=self.k * self.M)
-        check_int("P (k * M views of C_p patches need room)", self.P, low=self.k * self.M * self.C_p)
+        if self.C_weak is not None:
+            check_int("C_weak", self.C_weak, low=1, high=self.C_p)
+        room = self.M * (self.C_p + (self.k - 1) * self._weak_patches)
+        check_int("P (the patches of all k * M views need room)", self.P, low=room)
         check_number("s", self.s, low=0, high=self.k)
         for name in ("main", "weak"):
             low, high = _check_pair(name, getattr(self, name))
@@ -150,6 +159,10 @@ class MultiView:
             check_number(name, getattr(self, name), low=0)
         check_choice("frame", self.frame, FRAMES)
         check_int("frame_seed", self.frame_seed, low=0)
+
+    @property
+    def _weak_patches(self) -> int:
+        return self.C_p if self.C_weak is None else self.C_weak
 
     @cached_property
     def views(self) -> Float[Tensor, "k M d"]:
@@ -181,8 +194,8 @@ class MultiView:
         kept = torch.full((n,), -1)
         kept[multi:] = torch.randint(self.M, (single,), generator=rng)
         strength = self._strengths(y, kept, rng)
-        patch_view = self._place(strength > 0, rng)
-        return Sample(self._patches(strength, patch_view, rng), y, strength, kept, patch_view)
+        patch_view = self._place(y, strength > 0, rng)
+        return Sample(self._patches(y, strength, patch_view, rng), y, strength, kept, patch_view)
 
     def _strengths(self, y: Tensor, kept: Tensor, rng: torch.Generator) -> Tensor:
         """Total strength of every view, shape [n, k, M]; 0 where absent."""
@@ -197,19 +210,19 @@ class MultiView:
         strength[torch.arange(n), y] = torch.where(lost, self.rho, main)
         return strength
 
-    def _place(self, present: Tensor, rng: torch.Generator) -> Tensor:
-        """Give each present view C_p patches of its own, at random places."""
+    def _place(self, y: Tensor, present: Tensor, rng: torch.Generator) -> Tensor:
+        """Give each present view patches of its own, at random places."""
         n = len(present)
-        present = present.flatten(1)
+        count = torch.full(present.shape, self._weak_patches)
+        count[torch.arange(n), y] = self.C_p
+        count = (count * present).flatten(1)
         order = torch.rand(n, self.P, generator=rng).argsort(1)
         patch_view = torch.full((n, self.P), -1)
-        rows, view = present.nonzero(as_tuple=True)
-        rank = (present.cumsum(1) - 1)[rows, view] * self.C_p
-        for c in range(self.C_p):
-            patch_view[rows, order[rows, rank + c]] = view
-        return patch_view
+        filled = torch.arange(self.P) < count.sum(1, keepdim=True)
+        patch_view[filled] = torch.arange(count.shape[1]).repeat(n).repeat_interleave(count.flatten())
+        return torch.empty_like(patch_view).scatter_(1, order, patch_view)
 
-    def _patches(self, strength: Tensor, patch_view: Tensor, rng: torch.Generator) -> Tensor:
+    def _patches(self, y: Tensor, strength: Tensor, patch_view: Tensor, rng: torch.Generator) -> Tensor:
         """Return the patches z_p v + sum_v' alpha_{p,v'} v' + xi_p."""
         n, carries = len(strength), patch_view >= 0
         scale = torch.where(carries, self.noise_signal, self.noise_background) / self.d**0.5
@@ -220,7 +233,8 @@ class MultiView:
             x += alpha @ views
         rows, patches = carries.nonzero(as_tuple=True)
         view = patch_view[rows, patches]
-        z = strength.flatten(1)[rows, view] / self.C_p
+        share = torch.where(patch_view // self.M == y[:, None], self.C_p, self._weak_patches)
+        z = strength.flatten(1)[rows, view] / share[rows, patches]
         x[rows, patches] += z[:, None] * views[view]
         return x
 

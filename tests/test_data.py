@@ -1,6 +1,7 @@
 """Data: every clause of the definition against loops, exact reconstruction, and statistics of known spread."""
 
 import dataclasses
+import itertools
 import math
 
 import pytest
@@ -21,8 +22,13 @@ def signal(task: MultiView, data: Sample) -> torch.Tensor:
         for p, view in enumerate(views):
             if view >= 0:
                 j, v = divmod(view, task.M)
-                x[i, p] = data.strength[i, j, v] / task.C_p * task.views[j, v]
+                x[i, p] = data.strength[i, j, v] / patches(task, j == int(data.y[i])) * task.views[j, v]
     return x
+
+
+def patches(task: MultiView, own: bool) -> int:
+    """Return how many patches a present view fills."""
+    return task.C_p if own or task.C_weak is None else task.C_weak
 
 
 def same(a: Sample, b: Sample) -> bool:
@@ -224,18 +230,22 @@ def test_a_lost_view_of_no_strength_takes_no_patch():
 
 
 @settings(max_examples=40, deadline=None)
-@given(k=st.integers(2, 5), M=st.integers(2, 4), C_p=st.integers(1, 3), spare=st.integers(0, 5), share=st.floats(0, 1),
-       multi=st.integers(0, 4), single=st.integers(0, 4), frame=st.sampled_from(["random", "axes"]),
-       seed=st.integers(0, 2**31))  # fmt: skip
-def test_any_task_draws_what_it_promises(k, M, C_p, spare, share, multi, single, frame, seed):
-    task = MultiView(k=k, M=M, P=k * M * C_p + spare, d=k * M + spare, C_p=C_p, s=share * k, frame=frame,
+@given(k=st.integers(2, 5), M=st.integers(2, 4), C_p=st.integers(1, 3), weak=st.integers(0, 3),
+       spare=st.integers(0, 5), share=st.floats(0, 1), multi=st.integers(0, 4), single=st.integers(0, 4),
+       frame=st.sampled_from(["random", "axes"]), seed=st.integers(0, 2**31))  # fmt: skip
+def test_any_task_draws_what_it_promises(k, M, C_p, weak, spare, share, multi, single, frame, seed):
+    C_weak = min(weak, C_p) or None
+    room = M * (C_p + (k - 1) * (C_weak or C_p))
+    task = MultiView(k=k, M=M, P=room + spare, d=k * M + spare, C_p=C_p, C_weak=C_weak, s=share * k, frame=frame,
                      noise_signal=0, noise_background=0)  # fmt: skip
     if multi + single == 0:
         return
     data = task.sample(multi, single, seed=seed)
     assert data.x.shape == (multi + single, task.P, task.d)
     torch.testing.assert_close(data.x, signal(task, data), rtol=0, atol=2 * EPS)
-    assert ((data.patch_view >= 0).sum(1) == C_p * data.present.sum((1, 2))).all()
+    for here, y, views in zip(data.present.tolist(), data.y.tolist(), data.patch_view.tolist(), strict=True):
+        for j, v in itertools.product(range(k), range(M)):
+            assert views.count(j * M + v) == (here[j][v] and patches(task, j == y))
     assert int(data.single_view.sum()) == single
 
 
@@ -296,6 +306,8 @@ def test_gaussian_mixture_is_mean_plus_noise():
         ({"d": 19}, ValueError, r"d \(.*\) must be an integer >= 20; got 19"),
         ({"P": 19}, ValueError, r"P \(.*\) must be an integer >= 20; got 19"),
         ({"P": 39, "C_p": 2}, ValueError, r"P \(.*\) must be an integer >= 40; got 39"),
+        ({"P": 21, "C_p": 2, "C_weak": 1}, ValueError, r"P \(.*\) must be an integer >= 22; got 21"),
+        ({"C_weak": 2}, ValueError, "C_weak must be an integer"),
         ({"s": -0.1}, ValueError, r"s must be a finite number in \[0, 10\]; got -0.1"),
         ({"s": 10.5}, ValueError, r"s must be .* got 10.5"),
         ({"s": math.nan}, ValueError, "s must be .* got nan"),
