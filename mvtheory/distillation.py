@@ -57,9 +57,9 @@ class OnOff:
         teacher does not know; with 1 "on everywhere" would satisfy the rule.
     """
 
-    threshold: float = 0.03
-    cut: float = 0.25
-    slack: float = 0.8
+    threshold: float = 0.12
+    cut: float = 0.5
+    slack: float = 0.9
 
     def __post_init__(self) -> None:
         check_number("threshold", self.threshold, low=0, open_low=True)

@@ -20,6 +20,7 @@ SMALL = replace(
     single=1,
     m=3,
     members=3,
+    pupils=2,
     averaged=2,
     schedule=Schedule(steps=30, stop_loss=0.5),
     lessons=Schedule(steps=5),

@@ -74,7 +74,7 @@ def execute_all(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None
     with ThreadPoolExecutor(app.config.nb_execution_workers) as pool:
         running = {
             pool.submit(execute, notebook, env.doc2path(docname), app.config.nb_execution_timeout): docname
-            for docname, notebook in notebooks.items()
+            for docname, notebook in reversed(notebooks.items())  # the last chapters share no work, so they start first
             if not is_cached(cache, notebook)
         }
         for done in as_completed(running):
