@@ -70,12 +70,14 @@ def execute_all(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None
     """Execute what the cache lacks, keep what succeeded, and stop the build if a cell failed."""
     cache = execution_cache(env)
     notebooks = {name: notebook for name in docnames if (notebook := read_notebook(env, name))}
+    # The last chapters share no work, so they start first; the index reads what the others computed.
+    order = sorted(notebooks, key=lambda name: (name != app.config.root_doc, name), reverse=True)
     failures = []
     with ThreadPoolExecutor(app.config.nb_execution_workers) as pool:
         running = {
-            pool.submit(execute, notebook, env.doc2path(docname), app.config.nb_execution_timeout): docname
-            for docname, notebook in reversed(notebooks.items())  # the last chapters share no work, so they start first
-            if not is_cached(cache, notebook)
+            pool.submit(execute, notebooks[name], env.doc2path(name), app.config.nb_execution_timeout): name
+            for name in order
+            if not is_cached(cache, notebooks[name])
         }
         for done in as_completed(running):
             docname, result = running[done], done.result()
