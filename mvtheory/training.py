@@ -20,6 +20,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from mvtheory._check import check_choice, check_finite, check_int, check_labels, check_number, check_shape
+from mvtheory._fused import weigh
 from mvtheory.data import Sample
 from mvtheory.model import PatchNets, SReLU
 from mvtheory.store import StoreError, load, save
@@ -291,7 +292,7 @@ def loss_and_gradient(
         residual = 1 - scores.softmax(-1).gather(-1, label[..., None])[..., 0]
         total += torch.stack([loss.sum(0), (scores.argmax(-1) != label).sum(0), residual.sum(0)])
         b, P = len(F), x.shape[1]
-        slope = slope.view(b, P, L * k, m).mul_(dF.reshape(b, 1, L * k, 1))
+        weigh(slope, dF.reshape(b, L * k))
         gradient.addmm_(slope.view(b * P, -1).T, x[block].reshape(b * P, d), alpha=1 / n)
     stats = dict(zip(("loss", "error", "residual"), total / n, strict=True))
     return stats, gradient.view(L, k, m, d)

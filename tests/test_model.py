@@ -28,6 +28,25 @@ def test_srelu_value_and_slope(q, varrho):
     torch.testing.assert_close(slope[~kinks], by_autograd, rtol=1e-10, atol=1e-12)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("q", range(1, 7))
+def test_pooled_is_the_sum_over_patches_and_neurons(q, dtype):
+    z = 3 * torch.randn(4, 5, 6, 3, generator=torch.Generator().manual_seed(q), dtype=dtype)
+    z[0, 0, 0, 0] = 0
+    value, slope = SReLU(q, 1.5).value_and_slope(z)
+    outputs, slopes = SReLU(q, 1.5).pooled(z.clone())
+    torch.testing.assert_close(outputs, value.sum((1, 3)))
+    torch.testing.assert_close(slopes, slope)
+    by_torch, _ = SReLU(q, 1.5).pooled(z.clone().requires_grad_())
+    torch.testing.assert_close(by_torch, outputs)
+
+
+def test_pooled_hides_no_nan():
+    z = torch.zeros(1, 2, 2, 2)
+    z[0, 1, 1, 0] = math.nan
+    assert SReLU(3, 1.0).pooled(z)[0].isnan().tolist() == [[False, True]]
+
+
 def test_srelu_with_power_one_is_the_relu():
     z = torch.linspace(-2, 2, 41)
     value, slope = SReLU(1, 0.7).value_and_slope(z)
