@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from filelock import FileLock
 from playwright.sync_api import Browser, Page, Request, sync_playwright
 
 ROOT = Path(__file__).parents[2]
@@ -35,11 +36,17 @@ PAGES = [*CONTENTS, "genindex", "search"]
 
 
 @pytest.fixture(scope="session", autouse=True)
-def book() -> Path:
-    """The built pages, up to date: a build that has nothing to do takes seconds."""
-    done = subprocess.run(["make", "book"], cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    if done.returncode:
-        pytest.exit(f"the book cannot be built\n{done.stdout[-20_000:]}", returncode=1)
+def book(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """The built pages, up to date; of the processes that share the tests, the first to come here builds them."""
+    folder = tmp_path_factory.getbasetemp()
+    built = (folder if worker_id == "master" else folder.parent) / "book.built"
+    with FileLock(built.with_suffix(".lock")):
+        if not built.exists():
+            make = ["make", "book"]
+            done = subprocess.run(make, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+            if done.returncode:
+                pytest.exit(f"the book cannot be built\n{done.stdout[-20_000:]}", returncode=1)
+            built.touch()
     return HTML
 
 
