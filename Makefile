@@ -12,9 +12,10 @@ book: $(VENV)/.ready
 	@# A failed build forgets what it read: a warning must be met again by the next build, not skipped as already read.
 	@export PATH="$(abspath $(BIN)):$$PATH"; echo "$(BUILD)"; $(BUILD) || { rm -rf _build/.doctrees; exit 1; }
 
-# Fast tests run first, in two processes; the first test of the built pages builds them (see tests/book/conftest.py).
+# Fast tests run first, in two processes of one thread; the first test of the built pages builds them (see
+# tests/book/conftest.py).
 test: $(VENV)/.ready chromium
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadscope --no-loadscope-reorder
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadscope --no-loadscope-reorder
 
 # Bring the notebooks beside the chapters up to date with their Markdown.
 pairs: $(VENV)/.ready
