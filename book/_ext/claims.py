@@ -77,13 +77,13 @@ def ledger(app: Sphinx, here: str) -> nodes.table:
     """Make the table of all claims."""
     from mvtheory.claims import Claim
 
-    header = ["claim", "statement", "predicted", "measured [95% interval]", "nets", "draws", "verdict"]
+    header = ["claim", "statement", "verdict", "predicted", "measured [95% interval]", "nets", "draws"]
     rows = {}
     for docname, fields in collect(app):
         claim = Claim.from_dict(fields)
         link = page_link(app.env, here, docname, nodes.literal(text=claim.id))
         numbers = [claim.predicted_text, str(claim.measured), str(fields["nets"]), str(fields["draws"])]
-        rows[f"claim-{claim.id}"] = [link, claim.statement, *numbers, claim.verdict]
+        rows[f"claim-{claim.id}"] = [link, claim.statement, claim.verdict, *numbers]
     return table(header, rows, classes=["claims-ledger"])
 
 
