@@ -23,6 +23,7 @@ from mvtheory.ensemble import (
 )
 from mvtheory.measurement import Estimate, difference_over_draws, error_rate, over_draws, stratified, wilson
 from mvtheory.model import PatchNets, SReLU
+from mvtheory.reduction import all_products, own_products
 from mvtheory.store import StoreError, cached, load, save
 from mvtheory.training import CrossEntropy, Diverged, History, Run, Schedule, train
 
@@ -46,6 +47,7 @@ __all__ = [
     "Schedule",
     "StoreError",
     "Temperature",
+    "all_products",
     "average",
     "cached",
     "difference_over_draws",
@@ -55,6 +57,7 @@ __all__ = [
     "load",
     "main_strength",
     "over_draws",
+    "own_products",
     "predict",
     "predict_lottery",
     "record",

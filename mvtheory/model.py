@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mvtheory._check import check_choice, check_finite, check_int, check_number, check_shape
-from mvtheory._fused import pool
+from mvtheory._fused import pool, weigh
 
 __all__ = ["PatchNets", "SReLU"]
 
@@ -135,21 +135,21 @@ class PatchNets:
 
     def __getitem__(self, nets: slice | Tensor | list[int]) -> PatchNets:
         """Return the stack of the nets picked by a slice, a list or a mask."""
-        return PatchNets(self.W[nets], self.activation)
+        return replace(self, W=self.W[nets])
 
     def to(self, *args: Any, **kwargs: Any) -> PatchNets:
         """Return the nets with their weights moved or converted, as :meth:`torch.Tensor.to`."""
-        return PatchNets(self.W.to(*args, **kwargs), self.activation)
+        return replace(self, W=self.W.to(*args, **kwargs))
 
-    def __call__(self, x: Float[Tensor, "n P d"]) -> Float[Tensor, "L n k"]:
-        """Return the outputs F of all nets on the inputs `x`."""
+    def __call__(self, x: Float[Tensor, "n ..."]) -> Float[Tensor, "L n k"]:
+        """Return the outputs F of all nets on the inputs `x` [n, P, d]."""
         self.check_inputs("x", x)
         outputs = [value for _, value, _ in self.forward_blocks(x)]
         return torch.cat(outputs).transpose(0, 1)
 
-    def check_inputs(self, name: str, x: Tensor) -> None:
-        """Raise an error that names `x` unless the nets can read it."""
-        check_shape(name, x, ("n", "P", self.W.shape[-1]))
+    def check_inputs(self, name: str, x: Tensor, n: int | str = "n") -> None:
+        """Raise an error that names `x` unless the nets can read it as `n` inputs."""
+        check_shape(name, x, (n, "P", self.W.shape[-1]))
         check_choice(f"{name}.dtype (that of the weights)", x.dtype, (self.W.dtype,))
         check_finite(name, x)
 
@@ -164,6 +164,12 @@ class PatchNets:
             z = x[rows].reshape(-1, d) @ weights.T
             outputs, slope = self.activation.pooled(z.view(-1, P, L * k, m))
             yield rows, outputs.view(-1, L, k), slope
+
+    def add_gradient(self, gradient: Tensor, x: Tensor, slope: Tensor, dF: Tensor) -> None:
+        """Add to `gradient` [L, k, m, d] what the block `x` [b, P, d] adds, given dF [b, L, k]; overwrites `slope`."""
+        b, P, d = x.shape
+        weigh(slope, dF.reshape(b, -1))
+        gradient.view(-1, d).addmm_(slope.view(b * P, -1).T, x.reshape(-1, d))
 
     def products(self, views: Float[Tensor, "j M d"]) -> Float[Tensor, "L k m j M"]:
         """Return the inner products <w_{i,r}, v_{j,l}> of every neuron with every view."""

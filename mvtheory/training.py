@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -20,9 +20,9 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from mvtheory._check import check_choice, check_finite, check_int, check_labels, check_number, check_shape
-from mvtheory._fused import weigh
 from mvtheory.data import Sample
 from mvtheory.model import PatchNets, SReLU
+from mvtheory.reduction import Strengths
 from mvtheory.store import StoreError, load, save
 
 __all__ = ["CrossEntropy", "Diverged", "History", "Objective", "Run", "Schedule", "train"]
@@ -213,7 +213,7 @@ class Run:
 
 def train(
     nets: PatchNets,
-    data: Sample,
+    data: Sample | Strengths,
     objective: Objective | None = None,
     schedule: Schedule = Schedule(),
     *,
@@ -226,8 +226,8 @@ def train(
     ----------
     nets : PatchNets
         L nets at their initialisation; they are not changed.
-    data : Sample
-        The training set.
+    data : Sample or Strengths
+        The training set; strengths for nets of :func:`mvtheory.reduction.own_products`.
     objective : Objective, optional
         Default: the cross-entropy of the labels.
     schedule : Schedule
@@ -256,7 +256,7 @@ def train(
     records, state = [], {key: W.new_zeros(L) for key in ("time", "loss", "error", "residual")}
     for step in tqdm(range(schedule.steps + 1), disable=not progress, leave=False):
         rows = next(batches)
-        stack = PatchNets(W[alive], nets.activation)
+        stack = replace(nets, W=W[alive])
         stats, gradient = loss_and_gradient(stack, data.x, objective, rows, alive)
         if not stats["loss"].isfinite().all():
             raise Diverged(f"the loss is not finite at step {step}; a smaller eta may help")
@@ -267,22 +267,21 @@ def train(
         stop = stop.all().expand_as(stop) if whole else stop
         last = bool(stop.all()) or step == schedule.steps
         if last or step % schedule.record_every == 0:
-            overlap = W.new_empty(L, 0, 0) if views is None else PatchNets(W).own_view_overlap(views)
+            overlap = W.new_empty(L, 0, 0) if views is None else replace(nets, W=W).own_view_overlap(views)
             records.append((step, {k_: v.clone() for k_, v in state.items()}, overlap))
         if last:
             break
         alive, gradient = alive[~stop], gradient[~stop]
         state["time"][alive] += update(W, alive, gradient, objective.joint)
-    return Run(PatchNets(W, nets.activation), _history(records))
+    return Run(replace(nets, W=W), _history(records))
 
 
 def loss_and_gradient(
     nets: PatchNets, x: Tensor, objective: Objective, rows: Tensor, alive: Tensor
 ) -> tuple[dict[str, Tensor], Float[Tensor, "L k m d"]]:
     """Return mean loss, error and residual [L] of the inputs `rows`, and the gradient."""
-    L, k, m, d = nets.W.shape
-    gradient = nets.W.new_zeros(L * k * m, d)
-    total = nets.W.new_zeros(3, L)
+    gradient = torch.zeros_like(nets.W)
+    total = nets.W.new_zeros(3, len(nets))
     n = len(rows)
     x = x if torch.equal(rows, torch.arange(len(x))) else x[rows]  # no copy where all are used
     for block, F, slope in nets.forward_blocks(x):
@@ -291,11 +290,9 @@ def loss_and_gradient(
         label = objective.y[rows[block]][:, None].expand(F.shape[:2])
         residual = 1 - scores.softmax(-1).gather(-1, label[..., None])[..., 0]
         total += torch.stack([loss.sum(0), (scores.argmax(-1) != label).sum(0), residual.sum(0)])
-        b, P = len(F), x.shape[1]
-        weigh(slope, dF.reshape(b, L * k))
-        gradient.addmm_(slope.view(b * P, -1).T, x[block].reshape(b * P, d), alpha=1 / n)
+        nets.add_gradient(gradient, x[block], slope, dF / n)
     stats = dict(zip(("loss", "error", "residual"), total / n, strict=True))
-    return stats, gradient.view(L, k, m, d)
+    return stats, gradient
 
 
 @dataclass(frozen=True)
@@ -327,13 +324,12 @@ class _Optimizer:
         return W.new_full((len(alive),), self.eta)
 
 
-def _check_task(nets: PatchNets, data: Sample, objective: Objective, views: Tensor | None) -> None:
+def _check_task(nets: PatchNets, data: Sample | Strengths, objective: Objective, views: Tensor | None) -> None:
     """Raise an error that names the argument unless nets, data and objective fit together."""
-    (L, k, _, d), n = nets.W.shape, len(data)
+    (L, k, *_, d), n = nets.W.shape, len(data)
     check_finite("nets.W", nets.W)
     check_labels("data.y", data.y, k)
-    nets.check_inputs("data.x", data.x)
-    check_shape("data.x", data.x, (n, "P", d))
+    nets.check_inputs("data.x", data.x, n)
     check_shape("objective.y", objective.y, (n,))
     check_labels("objective.y", objective.y, k)
     G = getattr(objective, "G", None)

@@ -393,7 +393,7 @@ BAD = {
     "x type": (lambda n, d: change(d, x=d.x.float()), ValueError, "data.x.dtype .* must be one of .*64; got .*32"),
     "x short": (lambda n, d: change(d, x=d.x[:5]), ValueError, r"data.x must have shape \[24, P, 8\].* \(5, 6, 8\)"),
     "x flat": (lambda n, d: change(d, x=d.x.flatten(1)), ValueError, r"data.x must have shape .*; got \(24, 48\)"),
-    "d": (lambda n, d: {"nets": PatchNets(n.W[..., :7])}, ValueError, r"data.x must have shape \[n, P, 7\].*24, 6, 8"),
+    "d": (lambda n, d: {"nets": PatchNets(n.W[..., :7])}, ValueError, r"data.x must have shape \[24, P, 7\].*24, 6, 8"),
     "empty": (lambda n, d: {"data": d[:0]}, ValueError, r"data.y must have shape \[n\] with no empty axis; got \(0,\)"),
     "label": (lambda n, d: change(d, y=d.y + 1), ValueError, "data.y must hold classes 0 to 2; got 1 to 3"),
     "negative label": (lambda n, d: change(d, y=d.y - 1), ValueError, "data.y must hold classes 0 to 2; got -1 to 1"),
