@@ -172,7 +172,7 @@ class MultiView:
             return torch.eye(self.d)[:total].reshape(self.k, self.M, self.d)
         return _frame(total, self.d, self.frame_seed).reshape(self.k, self.M, self.d)
 
-    def sample(self, multi: int, single: int = 0, *, seed: int) -> Sample:
+    def sample(self, multi: int, single: int = 0, *, seed: int, balanced: bool = False) -> Sample:
         """Draw `multi` multi-view and `single` single-view inputs.
 
         Parameters
@@ -181,6 +181,9 @@ class MultiView:
             How many inputs of each kind; at least one in all.
         seed : int, >= 0
             The same seed gives the same inputs, to the last bit.
+        balanced : bool
+            Give labels, and kept views within a label, equal numbers (up to one) instead
+            of drawing them: the same distribution, sampled by strata.
 
         Returns
         -------
@@ -190,9 +193,13 @@ class MultiView:
         n = _check_counts(multi, single)
         check_int("seed", seed, low=0)
         rng = torch.Generator().manual_seed(seed)
-        y = torch.randint(self.k, (n,), generator=rng)
         kept = torch.full((n,), -1)
-        kept[multi:] = torch.randint(self.M, (single,), generator=rng)
+        if balanced:
+            turn = torch.cat([torch.arange(multi), torch.arange(single)])
+            y, kept[multi:] = turn % self.k, turn[multi:] // self.k % self.M
+        else:
+            y = torch.randint(self.k, (n,), generator=rng)
+            kept[multi:] = torch.randint(self.M, (single,), generator=rng)
         strength = self._strengths(y, kept, rng)
         patch_view = self._place(y, strength > 0, rng)
         return Sample(self._patches(y, strength, patch_view, rng), y, strength, kept, patch_view)

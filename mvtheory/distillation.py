@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from mvtheory._check import check_finite, check_labels, check_number, check_shape
+from mvtheory._check import check_finite, check_int, check_labels, check_number, check_shape
 from mvtheory.training import CrossEntropy
 
 __all__ = ["Distillation", "OnOff", "OneSided", "Rule", "Temperature"]
@@ -48,8 +48,8 @@ class OnOff:
     Parameters
     ----------
     threshold : float, > 0
-        From which output on the teacher counts as on. One member of an ensemble of
-        L that holds a view contributes 1/L of its output.
+        From which output on the teacher counts as on. One member of an ensemble of L that
+        holds a view contributes 1/L of its output: see :meth:`for_average`.
     cut : float, > 0
         The level c above which the student counts as on.
     slack : float, in [0, 1)
@@ -57,7 +57,7 @@ class OnOff:
         teacher does not know; with 1 "on everywhere" would satisfy the rule.
     """
 
-    threshold: float = 0.12
+    threshold: float = 0.3
     cut: float = 0.5
     slack: float = 0.9
 
@@ -65,6 +65,23 @@ class OnOff:
         check_number("threshold", self.threshold, low=0, open_low=True)
         check_number("cut", self.cut, low=0, open_low=True)
         check_number("slack", self.slack, low=0, high=1, open_high=True)
+
+    @classmethod
+    def for_average(cls, L: int) -> OnOff:
+        """Return the same rule for a teacher that is the average of `L` nets: one that says on is enough.
+
+        Parameters
+        ----------
+        L : int, >= 1
+            Nets in the average.
+
+        Returns
+        -------
+        OnOff
+            With an L-th of the threshold.
+        """
+        check_int("L", L, low=1)
+        return cls(threshold=cls.threshold / L)
 
     def __call__(self, F: Tensor, G: Tensor) -> tuple[Tensor, Tensor]:
         """Return penalty and push, see :class:`Rule`."""

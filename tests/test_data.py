@@ -367,3 +367,14 @@ def test_sample_refuses(task, args, seed, error, match):
 def test_a_gaussian_mixture_has_no_view_to_lose():
     with refused(ValueError, r"single \(a Gaussian mixture has no view to lose\) must be .* got 1"):
         GaussianMixture().sample(5, 1, seed=0)
+
+
+def test_a_balanced_sample_holds_each_stratum_equally():
+    task = MultiView(k=4, M=3, P=12, d=16, s=2.0)
+    data = task.sample(8, 36, seed=3, balanced=True)
+    multi, single = data[~data.single_view], data[data.single_view]
+    assert multi.y.bincount().tolist() == [2, 2, 2, 2]
+    assert (single.y * 3 + single.kept).bincount().tolist() == [3] * 12
+    lost = single.strength[torch.arange(36), single.y].argmax(-1)
+    assert torch.equal(lost, single.kept)
+    assert not torch.equal(data.x, task.sample(8, 36, seed=4, balanced=True).x)
