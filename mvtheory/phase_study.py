@@ -11,8 +11,8 @@ from torch import Tensor
 
 from mvtheory._check import check_int, check_number
 from mvtheory.measurement import error_rate
-from mvtheory.model import SReLU
-from mvtheory.reduction import OwnViewNets, own_products
+from mvtheory.model import PatchNets, SReLU
+from mvtheory.reduction import own_products
 from mvtheory.store import cached
 from mvtheory.study import TASK, Draw, Setting
 from mvtheory.training import Schedule, train
@@ -95,7 +95,7 @@ class PhaseStudy:
         return float(errors.mean()), float((losses >= STOP).mean())
 
 
-def reduced(draw: Draw, nets: range, steps: int = 800) -> tuple[OwnViewNets, np.ndarray, np.ndarray]:
+def reduced(draw: Draw, nets: range, steps: int = 800) -> tuple[PatchNets, np.ndarray, np.ndarray]:
     """Train nets of a draw in the reduction to the views of their own class, without noise.
 
     Parameters
