@@ -47,8 +47,8 @@ TASK = MultiView(
     noise_background=0.35,
 )  # fmt: skip
 
-#: The data draws that the book reports. The setting was chosen on others: 1 to 9, 21 to 35, and those above 100.
-DRAWS = (41, 42, 43, 44, 45)
+#: The data draws that the book reports. The setting was chosen on others: 1 to 9, 21 to 45, and those above 100.
+DRAWS = (61, 62, 63, 64, 65)
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class Setting:
     activation: SReLU = SReLU(q=3, varrho=12.0)
     m: int = 10
     sigma_0: float = 0.06
-    members: int = 8
+    members: int = 10
     pupils: int = 4
     averaged: int = 4
     schedule: Schedule = Schedule(steps=800, stop_loss=0.1, eta=4000.0)

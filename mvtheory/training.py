@@ -227,7 +227,7 @@ def train(
     nets : PatchNets
         L nets at their initialisation; they are not changed.
     data : Sample or Strengths
-        The training set; strengths for nets of :func:`mvtheory.reduction.own_products`.
+        The training set; strengths for nets of :func:`~mvtheory.reduction.own_products`.
     objective : Objective, optional
         Default: the cross-entropy of the labels.
     schedule : Schedule
