@@ -141,8 +141,11 @@ class PatchNets:
         """Return the nets with their weights moved or converted, as :meth:`torch.Tensor.to`."""
         return replace(self, W=self.W.to(*args, **kwargs))
 
-    def __call__(self, x: Float[Tensor, "n ..."]) -> Float[Tensor, "L n k"]:
-        """Return the outputs F of all nets on the inputs `x` [n, P, d]."""
+    def __call__(self, x: Float[Tensor, "n P d"]) -> Float[Tensor, "L n k"]:
+        """Return the outputs F of all nets on the inputs `x`."""
+        return self._outputs(x)
+
+    def _outputs(self, x: Tensor) -> Tensor:
         self.check_inputs("x", x)
         outputs = [value for _, value, _ in self.forward_blocks(x)]
         return torch.cat(outputs).transpose(0, 1)

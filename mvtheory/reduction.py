@@ -65,7 +65,7 @@ class OwnViewNets(PatchNets):
 
     def __call__(self, x: Float[Tensor, "n k M 2"]) -> Float[Tensor, "L n k"]:
         """Return the outputs F of all nets on the strengths `x`."""
-        return super().__call__(x)
+        return self._outputs(x)
 
     def forward_blocks(self, x: Tensor) -> Iterator[tuple[slice, Tensor, Tensor]]:
         """Yield one block: all rows, their outputs [n, L, k], and the slopes [e, L, m] of the views present."""

@@ -102,6 +102,6 @@ def test_import_has_no_side_effects(tmp_path):
 def test_the_test_run_checks_shapes():
     nets = mvtheory.PatchNets.init(2, k=3, m=4, d=5, sigma_0=0.1, seed=0)
     with pytest.raises(jaxtyping.TypeCheckError):
-        nets.products(torch.zeros(2, 5))
+        nets(torch.zeros(2, 5))
     with pytest.raises(jaxtyping.TypeCheckError):
         mvtheory.average(torch.zeros(2, 3, 4, dtype=torch.int64))
