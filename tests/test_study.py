@@ -9,8 +9,9 @@ import torch
 from mvtheory import study
 from mvtheory.data import MultiView
 from mvtheory.distillation import Distillation, OnOff, Temperature
+from mvtheory.ensemble import predict_lottery
 from mvtheory.store import Busy
-from mvtheory.study import DRAWS, SETTING, Draw, each_draw, singles, students, summary, trained_average
+from mvtheory.study import DRAWS, SETTING, SHARP, Draw, each_draw, luck, singles, students, summary, trained_average
 from mvtheory.training import Schedule, train
 
 SMALL = replace(
@@ -35,11 +36,8 @@ def own_cache(tmp_path, monkeypatch):
 
 
 def test_no_seed_serves_twice():
-    seeds = [
-        seed
-        for number in DRAWS
-        for seed in [Draw(number).seed + i for i in range(100 + SETTING.members + SETTING.pupils)]
-    ]
+    most = 100 + max(SETTING.members + SETTING.pupils, 2 * SHARP.averaged)
+    seeds = [seed for number in DRAWS for seed in [Draw(number).seed + i for i in range(most)]]
     assert len(set(seeds)) == len(seeds)
     assert min(seeds) >= 10**6
 
@@ -105,7 +103,7 @@ def test_draws_that_another_process_has_in_hand_come_last():
 
 
 def test_the_summary_measures_what_it_names():
-    found = summary([1, 2], SMALL)
+    found = summary([1, 2], SMALL, SMALL, groups=1)
     joint = [trained_average(Draw(number, SMALL)).average_error("single") for number in (1, 2)]
     members = [singles(Draw(number, SMALL)).members for number in (1, 2)]
     by_hand = [
@@ -117,7 +115,41 @@ def test_the_summary_measures_what_it_names():
     assert {estimate.draws for estimate in found.values()} == {2}
 
 
+def test_luck_is_what_the_drawn_lots_say_beyond_their_expectation():
+    draw = Draw(3, replace(SMALL, test_single=60))
+    views, test = draw.task.views, draw.test_single
+    named = predict_lottery(draw.init(0, 5), views, draw.train)
+    many = predict_lottery(draw.init(7000, 4000), views, draw.train)
+    alone = [np.mean([int(named[net, y]) != int(kept) for y, kept in zip(test.y, test.kept)]) for net in range(5)]
+    assert alone == [0.5] * 5  # balanced inputs: whatever a net drew, it lacks a half
+    assert luck(draw, [[0], [3]]) == pytest.approx(0)
+
+    pairs = [(0, 1), (2, 4)]
+    drawn = np.mean(
+        [[named[a, y] != kept and named[b, y] != kept for y, kept in zip(test.y, test.kept)] for a, b in pairs]
+    )
+    pi = many.double().mean(0)  # of the second view
+    expected = float((pi**2 + (1 - pi) ** 2).mean() / 2)
+    # 400 lots against 4000, three classes: the standard deviation of pi is at most 0.5 / 20, that of pi^2 + (1 - pi)^2 less
+    assert luck(draw, pairs) == pytest.approx(drawn - expected, abs=0.05)
+
+
+def test_the_luck_of_all_nets_vanishes_on_average():
+    draws = [Draw(number, SMALL) for number in range(1, 25)]
+    found = np.array([luck(draw, [(0, 1), (2, 3)]) for draw in draws])
+    assert abs(found.mean()) < 4 * found.std(ddof=1) / np.sqrt(len(found))
+
+
+def test_other_groups_of_a_trained_average_start_from_other_seeds():
+    draw = Draw(1, SMALL)
+    start = draw.init(2, 2).W
+    moved = [trained_average(draw, group).nets.W - start for group in (0, 1)]
+    assert moved[1].norm() < 0.9 * moved[0].norm()
+
+
 def test_bad_input_is_named():
+    with pytest.raises(ValueError, match=r"size of a group .* must be one of 2; got 1"):
+        luck(Draw(1, SMALL), [(0, 1), (2,)])
     with pytest.raises(ValueError, match=r"teacher must be one of 'ensemble', 'single'; got 'crowd'"):
         students(Draw(1, SMALL), "crowd")
     with pytest.raises(ValueError, match=r"number must be an integer >= 1; got 0"):

@@ -2,13 +2,14 @@
 
 The execution cache compares the cells of a chapter and nothing else, so an edit in the package would leave its outputs
 stale. Here the cache lies in a folder named after a hash of everything that the outputs depend on beside the cells: the
-package's sources and the locked versions. Another hash, of the book's own machinery (this folder, the styles, the
+package's sources, the locked versions, and the number of draws. Another hash, of the book's own machinery (this folder, the styles, the
 scripts), is a configuration value, so that an edit there reads every page again.
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,8 @@ def files(folder: Path, pattern: str = "*") -> list[Path]:
 def key(app: Sphinx, config: Config) -> None:
     """Put both hashes into the configuration, before the environment is compared with it."""
     sources = [*files(ROOT / "mvtheory", "*.py"), ROOT / "requirements.txt"]
-    config.nb_execution_cache_path = str(Path(app.outdir).parent / ".jupyter_cache" / digest(sources))
+    name = f"{digest(sources)}-{os.environ.get('MVTHEORY_FULL', '0')}"
+    config.nb_execution_cache_path = str(Path(app.outdir).parent / ".jupyter_cache" / name)
     book = Path(app.srcdir)
     config.book_machinery = digest(path for name in ("_ext", "_static", "_offline") for path in files(book / name))
 
