@@ -329,13 +329,13 @@ def luck(draw: Draw, groups: Iterable[Iterable[int]]) -> float:
     for group in rows:
         check_choice("size of a group (that of the first)", len(group), (len(rows[0]),))
     blind = named[:, test.y] != test.kept  # [nets, n]
-    drawn = np.mean([float(blind[group].all(0).double().mean()) for group in rows])
-    return float(drawn - ((1 - pi) ** len(rows[0])).mean())
+    drawn = [float(blind[group].all(0).double().mean()) for group in rows]
+    return sum(drawn) / len(drawn) - float(((1 - pi) ** len(rows[0])).mean())
 
 
 @lru_cache(maxsize=64)
 def _lots(draw: Draw) -> tuple[Int[Tensor, "L k"], Float[Tensor, "k M"]]:
-    """Views named for the nets of a draw, and how often each view is named over 400 other initialisations."""
+    """Return the views named for the nets of a draw, and how often each is named over 400 other initialisations."""
     s = draw.setting
     views, others = draw.task.views, draw.init(100_000, 400)
     named = predict_lottery(draw.init(0, s.members + s.pupils), views, draw.train)

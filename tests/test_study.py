@@ -120,17 +120,15 @@ def test_luck_is_what_the_drawn_lots_say_beyond_their_expectation():
     views, test = draw.task.views, draw.test_single
     named = predict_lottery(draw.init(0, 5), views, draw.train)
     many = predict_lottery(draw.init(7000, 4000), views, draw.train)
-    alone = [np.mean([int(named[net, y]) != int(kept) for y, kept in zip(test.y, test.kept)]) for net in range(5)]
-    assert alone == [0.5] * 5  # balanced inputs: whatever a net drew, it lacks a half
+    blind = [[int(named[net, y]) != int(kept) for y, kept in zip(test.y, test.kept, strict=True)] for net in range(5)]
+    assert np.mean(blind, 1).tolist() == [0.5] * 5  # balanced inputs: whatever a net drew, it lacks a half
     assert luck(draw, [[0], [3]]) == pytest.approx(0)
 
     pairs = [(0, 1), (2, 4)]
-    drawn = np.mean(
-        [[named[a, y] != kept and named[b, y] != kept for y, kept in zip(test.y, test.kept)] for a, b in pairs]
-    )
+    drawn = np.mean([np.logical_and(blind[a], blind[b]) for a, b in pairs])
     pi = many.double().mean(0)  # of the second view
     expected = float((pi**2 + (1 - pi) ** 2).mean() / 2)
-    # 400 lots against 4000, three classes: the standard deviation of pi is at most 0.5 / 20, that of pi^2 + (1 - pi)^2 less
+    # 400 lots: the standard deviation of pi is at most 0.5 / 20, that of (pi^2 + (1 - pi)^2) / 2 at most that
     assert luck(draw, pairs) == pytest.approx(drawn - expected, abs=0.05)
 
 

@@ -2,8 +2,8 @@
 
 The execution cache compares the cells of a chapter and nothing else, so an edit in the package would leave its outputs
 stale. Here the cache lies in a folder named after a hash of everything that the outputs depend on beside the cells: the
-package's sources, the locked versions, and the number of draws. Another hash, of the book's own machinery (this folder, the styles, the
-scripts), is a configuration value, so that an edit there reads every page again.
+package's sources, the locked versions, and the number of draws. Another hash, of the book's own machinery (this folder,
+the styles, the scripts), is a configuration value, so that an edit there reads every page again.
 """
 
 from __future__ import annotations
