@@ -1,4 +1,4 @@
-# The project in two commands: make book, make test. Others: pairs, figure, lint, clean.
+# The project in two commands: make book, make test. Others: pairs, figure, full, lint, clean.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # Warnings are errors, dangling references too; the build goes on to the end to show all of them.
 BUILD := jupyter-book build book -W -n --keep-going
 
-.PHONY: book test pairs figure lint chromium clean
+.PHONY: book test pairs figure full lint chromium clean
 
 book: $(VENV)/.ready
 	@# A failed build forgets what it read: a warning must be met again by the next build, not skipped as already read.
@@ -25,6 +25,11 @@ pairs: $(VENV)/.ready
 figure: $(VENV)/.ready
 	$(BIN)/python -c "from mvtheory import figures, study; figures.style(); \
 	    figures.result(study.summary()).savefig('book/_static/result.svg', metadata={'Date': None})"
+
+# Five times the draws: the book in full mode, and a record of what it measured for the reproducibility page.
+full: $(VENV)/.ready
+	MVTHEORY_FULL=1 $(MAKE) book
+	$(BIN)/python book/_ext/full_run.py
 
 lint: $(VENV)/.ready
 	$(BIN)/ruff check .

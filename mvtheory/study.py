@@ -55,8 +55,8 @@ TASK = MultiView(
 #: Whether the environment variable ``MVTHEORY_FULL`` is 1: five times the draws.
 FULL = check_choice("environment variable MVTHEORY_FULL", os.environ.get("MVTHEORY_FULL", "0"), ("0", "1")) == "1"
 
-#: The data draws that the book reports. The settings were chosen on others, with numbers up to 505.
-DRAWS = tuple(range(506, 531 if FULL else 511))
+#: The data draws that the book reports. The settings were chosen on others, with numbers up to 510.
+DRAWS = tuple(range(511, 536 if FULL else 516))
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ class Setting:
     pupils: int = 4
     averaged: int = 10
     schedule: Schedule = Schedule(steps=800, stop_loss=0.1, eta=12000.0)
-    lessons: Schedule = Schedule(steps=300, stop_loss=0.03, eta=4000.0)
+    lessons: Schedule = Schedule(steps=450, stop_loss=0.03, eta=4000.0, max_change=0.1)
     weight: float = 4.0
     test_single: int = 2000
     test_multi: int = 1000

@@ -1,0 +1,63 @@
+"""Record what a build in full mode measured, and show it: ``book/reference/full.json`` and ``{full-run}``.
+
+``python book/_ext/full_run.py`` keeps the claims of the last build that rest on more draws than a usual build has, with
+the date and the machine. The directive shows the record beside what this build measured.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+from pathlib import Path
+from typing import Any
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
+
+from page_tables import table
+
+ROOT = Path(__file__).parents[2]
+RECORD = ROOT / "book/reference/full.json"
+USUAL = 5  # draws of a usual build
+
+
+class FullRun(SphinxDirective):
+    """The recorded claims, with date and machine."""
+
+    def run(self) -> list[nodes.Node]:
+        """Return a sentence and a table."""
+        from mvtheory.claims import Claim  # here, so that a build without news does not wait for torch
+
+        self.env.note_dependency(str(RECORD))
+        if not RECORD.exists():
+            return [nodes.paragraph(text="None is recorded yet.")]
+        record = json.loads(RECORD.read_text(encoding="utf-8"))
+        rows = {}
+        for fields in record["claims"]:
+            claim = Claim.from_dict(fields)
+            numbers = [claim.predicted_text, str(claim.measured), str(fields["nets"]), str(fields["draws"])]
+            rows[f"full-{claim.id}"] = [nodes.literal(text=claim.id), claim.verdict, *numbers]
+        when = nodes.paragraph(text=f"Recorded on {record['date']}, {record['processor']}.")
+        return [when, table(["claim", "verdict", "predicted", "measured [95% interval]", "nets", "draws"], rows)]
+
+
+def record() -> None:
+    """Write the record from the last build."""
+    claims = json.loads((ROOT / "_build/claims.json").read_text(encoding="utf-8"))["claims"]
+    machine = json.loads((ROOT / "_build/execution.json").read_text(encoding="utf-8"))["machine"]
+    kept = [fields for fields in claims if fields["draws"] > USUAL]
+    if not kept:
+        raise SystemExit("the last build was not in full mode: run `make full`")
+    told = {"date": datetime.date.today().isoformat(), "processor": machine["processor"], "claims": kept}
+    RECORD.write_text(json.dumps(told, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Register the extension."""
+    app.add_directive("full-run", FullRun)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
+
+
+if __name__ == "__main__":
+    record()
