@@ -1,5 +1,8 @@
 """The study on a small setting: who is trained on what, and that chapters share the work."""
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -143,6 +146,19 @@ def test_other_groups_of_a_trained_average_start_from_other_seeds():
     start = draw.init(2, 2).W
     moved = [trained_average(draw, group).nets.W - start for group in (0, 1)]
     assert moved[1].norm() < 0.9 * moved[0].norm()
+
+
+def test_full_mode_takes_five_times_the_draws_and_begins_with_the_same():
+    code = "from mvtheory.study import DRAWS; print(*DRAWS)"
+    found = {}
+    for mode in ("0", "1", "yes"):
+        run = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, "MVTHEORY_FULL": mode}
+        )
+        found[mode] = [int(word) for word in run.stdout.split()]
+    assert len(found["1"]) == 5 * len(found["0"])
+    assert found["1"][: len(found["0"])] == found["0"]
+    assert run.stderr.strip().endswith("environment variable MVTHEORY_FULL must be one of '0', '1'; got 'yes'")
 
 
 def test_bad_input_is_named():
