@@ -23,6 +23,7 @@ from mvtheory.ensemble import (
 )
 from mvtheory.measurement import Estimate, difference_over_draws, error_rate, over_draws, stratified, wilson
 from mvtheory.model import PatchNets, SReLU
+from mvtheory.practice import Diagnosis, diagnose
 from mvtheory.reduction import all_products, own_products
 from mvtheory.store import StoreError, cached, load, save
 from mvtheory.training import CrossEntropy, Diverged, History, Run, Schedule, train
@@ -31,6 +32,7 @@ __all__ = [
     "AverageCrossEntropy",
     "Claim",
     "CrossEntropy",
+    "Diagnosis",
     "Distillation",
     "Diverged",
     "Estimate",
@@ -50,6 +52,7 @@ __all__ = [
     "all_products",
     "average",
     "cached",
+    "diagnose",
     "difference_over_draws",
     "error_rate",
     "groups",
