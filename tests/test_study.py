@@ -127,6 +127,9 @@ def test_luck_is_what_the_drawn_lots_say_beyond_their_expectation():
     assert np.mean(blind, 1).tolist() == [0.5] * 5  # balanced inputs: whatever a net drew, it lacks a half
     assert luck(draw, [[0], [3]]) == pytest.approx(0)
 
+    three = Draw(3, replace(SMALL, task=replace(SMALL.task, M=3, P=9), test_single=90))
+    assert luck(three, [[0], [3]]) == pytest.approx(0)  # of three views it lacks two, in theory and here
+
     pairs = [(0, 1), (2, 4)]
     drawn = np.mean([np.logical_and(blind[a], blind[b]) for a, b in pairs])
     pi = many.double().mean(0)  # of the second view
