@@ -1,4 +1,4 @@
-# The project in two commands: make book, make test. Others: pairs, figure, full, lint, clean.
+# The project in two commands: make book, make test. Others: bench, pairs, figure, full, lint, clean.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # Warnings are errors, dangling references too; the build goes on to the end to show all of them.
 BUILD := jupyter-book build book -W -n --keep-going
 
-.PHONY: book test pairs figure full lint chromium clean
+.PHONY: book test bench pairs figure full lint chromium clean
 
 book: $(VENV)/.ready
 	@# A failed build forgets what it read: a warning must be met again by the next build, not skipped as already read.
@@ -16,6 +16,11 @@ book: $(VENV)/.ready
 # tests/book/conftest.py).
 test: $(VENV)/.ready chromium
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadscope --no-loadscope-reorder
+
+# How fast the trainer is, beside its peers and the matrix products that none can do without.
+bench: $(VENV)/.ready
+	$(BIN)/python -m pip install --quiet --no-deps --requirement benchmarks/requirements.txt
+	$(BIN)/python benchmarks/trainer.py
 
 # Bring the notebooks beside the chapters up to date with their Markdown.
 pairs: $(VENV)/.ready

@@ -54,12 +54,13 @@ class OnOff:
         The level c above which the student counts as on.
     slack : float, in [0, 1)
         Share of c that is still off. With 0 a student is made to unlearn what its
-        teacher does not know; with 1 "on everywhere" would satisfy the rule.
+        teacher does not know; near 1 it may stay just below c on all inputs, and tell
+        them apart by the little that it learns by heart.
     """
 
     threshold: float = 0.3
     cut: float = 0.5
-    slack: float = 0.9
+    slack: float = 0.5
 
     def __post_init__(self) -> None:
         check_number("threshold", self.threshold, low=0, open_low=True)

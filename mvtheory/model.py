@@ -15,9 +15,9 @@ from mvtheory._fused import pool, weigh
 
 __all__ = ["PatchNets", "SReLU"]
 
-# A block of pre-activations of about this many numbers stays in a core's cache
-# between the two matrix products that use it.
-BLOCK = 2**18
+# A block of about this many pre-activations stays in the cache between the two matrix products that use it, and
+# is large enough that what is done once per block does not count.
+BLOCK = 2**19
 
 
 @dataclass(frozen=True)
@@ -157,14 +157,16 @@ class PatchNets:
         check_finite(name, x)
 
     def forward_blocks(self, x: Tensor) -> Iterator[tuple[slice, Tensor, Tensor]]:
-        """Yield blocks of rows with their outputs [b, L, k] and slopes [b, P, L k, m]."""
+        """Yield blocks of rows, outputs [b, L, k] and slopes [b, P, L k, m]; the next block overwrites the slopes."""
         L, k, m, d = self.W.shape
         n, P, _ = x.shape
         weights = self.W.reshape(-1, d)
-        size = max(1, BLOCK // (P * len(weights)))
+        size = max(1, min(n, BLOCK // (P * len(weights))))
+        buffer = None if self.W.requires_grad or x.requires_grad else x.new_empty(size * P, len(weights))
         for start in range(0, n, size):
             rows = slice(start, min(start + size, n))
-            z = x[rows].reshape(-1, d) @ weights.T
+            patches = x[rows].reshape(-1, d)
+            z = torch.mm(patches, weights.T, out=None if buffer is None else buffer[: len(patches)])
             outputs, slope = self.activation.pooled(z.view(-1, P, L * k, m))
             yield rows, outputs.view(-1, L, k), slope
 

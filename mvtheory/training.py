@@ -281,17 +281,18 @@ def loss_and_gradient(
 ) -> tuple[dict[str, Tensor], Float[Tensor, "L k m d"]]:
     """Return mean loss, error and residual [L] of the inputs `rows`, and the gradient."""
     gradient = torch.zeros_like(nets.W)
-    total = nets.W.new_zeros(3, len(nets))
-    n = len(rows)
+    n, L, k = len(rows), *nets.W.shape[:2]
     x = x if torch.equal(rows, torch.arange(len(x))) else x[rows]  # no copy where all are used
+    loss, outputs = nets.W.new_empty(n, L), nets.W.new_empty(n, L, k)
     for block, F, slope in nets.forward_blocks(x):
-        loss, dF = objective(F, rows[block], alive)
-        scores = F.mean(1, keepdim=True).expand_as(F) if objective.joint else F
-        label = objective.y[rows[block]][:, None].expand(F.shape[:2])
-        residual = 1 - scores.softmax(-1).gather(-1, label[..., None])[..., 0]
-        total += torch.stack([loss.sum(0), (scores.argmax(-1) != label).sum(0), residual.sum(0)])
+        outputs[block] = F
+        loss[block], dF = objective(F, rows[block], alive)
         nets.add_gradient(gradient, x[block], slope, dF / n)
-    stats = dict(zip(("loss", "error", "residual"), total / n, strict=True))
+    scores = outputs.mean(1, keepdim=True).expand_as(outputs) if objective.joint else outputs
+    label = objective.y[rows][:, None].expand(n, L)
+    residual = 1 - scores.softmax(-1).gather(-1, label[..., None])[..., 0]
+    columns = {"loss": loss, "error": (scores.argmax(-1) != label).to(loss), "residual": residual}
+    stats = {name: column.mean(0) for name, column in columns.items()}
     return stats, gradient
 
 

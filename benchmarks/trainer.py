@@ -1,0 +1,147 @@
+"""How fast is a training step? Ours, its peers, and the matrix products that none can do without, in one run.
+
+    make bench
+
+prints a table and writes `_build/bench.json`. Times are medians of interleaved repeats; ratios are formed repeat by
+repeat, so that what else the machine does falls on both sides. Before anything is timed, all must agree on the weights.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from peers import PEERS
+
+from mvtheory import GaussianMixture, PatchNets, Schedule, SReLU, train
+
+SRELU, ETA = SReLU(q=4, varrho=4.0), 1e-3
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Sizes of a training step."""
+
+    k: int
+    m: int
+    d: int
+    P: int
+    N: int
+    L: int
+
+    @property
+    def flops(self) -> float:
+        """Of the two matrix products, forward and backward."""
+        return 2 * 2.0 * self.N * self.P * self.d * self.L * self.k * self.m
+
+
+PROBLEMS = (Problem(k=10, m=10, d=220, P=20, N=500, L=10), Problem(k=20, m=10, d=400, P=20, N=1000, L=10))
+
+
+def make(p: Problem):
+    """Return nets and data of that size; no patch is empty, so nothing can be skipped."""
+    nets = PatchNets.init(p.L, k=p.k, m=p.m, d=p.d, sigma_0=0.1, seed=0, activation=SRELU)
+    return nets, GaussianMixture(k=p.k, P=p.P, d=p.d, separation=1.0).sample(p.N, seed=1)
+
+
+def ours(nets: PatchNets, data, steps: int) -> np.ndarray:
+    """Train by the package: constant rate, as the peers do."""
+    schedule = Schedule(steps=steps, stop_loss=0, eta=ETA, max_change=1.0, record_every=10**6)
+    return train(nets, data, schedule=schedule).nets.W.numpy()
+
+
+def products(nets: PatchNets, data) -> Callable[[int], None]:
+    """Return the two matrix products of a step, each at one go, into memory that is there."""
+    x, W = data.x.reshape(-1, data.x.shape[-1]), nets.W.reshape(-1, data.x.shape[-1])
+    z, g = torch.empty(len(x), len(W)), torch.empty_like(W)
+
+    def run(steps: int) -> None:
+        for _ in range(steps):
+            torch.mm(x, W.T, out=z)
+            torch.mm(z.T, x, out=g)
+
+    return run
+
+
+def interleaved(work: dict[str, Callable[[], object]], repeats: int) -> dict[str, np.ndarray]:
+    """Time each piece of work in turn, `repeats` times over."""
+    times: dict[str, list[float]] = {name: [] for name in work}
+    for _ in range(repeats):
+        for name, run in work.items():
+            start = time.perf_counter()
+            run()
+            times[name].append(time.perf_counter() - start)
+    return {name: np.array(column) for name, column in times.items()}
+
+
+def measure(problem: Problem, repeats: int, steps: int) -> dict:
+    """Time a step of each on one problem."""
+    nets, data = make(problem)
+    peers = {name: start(nets.W, data.x, data.y, ETA, SRELU.q, SRELU.varrho) for name, start in PEERS.items()}
+    expected = ours(nets, data, 2)
+    for name, run in peers.items():  # also the place where they compile
+        if not np.allclose(run(2), expected, rtol=1e-4, atol=1e-6):
+            raise SystemExit(f"{name}: other weights after two steps, so its time would mean nothing")
+    gemm = products(nets, data)
+    work = {"matrix products": lambda: gemm(steps), "mvtheory": lambda: ours(nets, data, steps)}
+    work |= {name: lambda run=run: run(steps) for name, run in peers.items()}
+    # Training looks at its last weights once more than it steps.
+    count = {name: steps + (name == "mvtheory") for name in work}
+    times = {name: column / count[name] for name, column in interleaved(work, repeats).items()}
+    rows = [
+        {
+            "name": name,
+            "seconds": float(np.median(column)),
+            "ratio_to_ours": float(np.median(column / times["mvtheory"])),
+            "share_of_gemm": float(np.median(times["matrix products"] / column)),
+        }
+        for name, column in times.items()
+    ]
+    gflops = problem.flops / 1e9 / rows[0]["seconds"]
+    return {"problem": asdict(problem), "threads": torch.get_num_threads(), "gemm_gflops": gflops, "rows": rows}
+
+
+def slope(problem: Problem, repeats: int) -> dict:
+    """Measure what one more net costs, against its share of the matrix products."""
+    counts = (1, 2, 5, 10, 20)
+    nets, data = make(Problem(**{**asdict(problem), "L": counts[-1]}))
+    work = {f"{L}": lambda L=L: ours(nets[:L], data, 4) for L in counts}
+    work |= {f"gemm {L}": lambda L=L: products(nets[:L], data)(5) for L in counts[-2:]}
+    seconds = {name: float(np.median(column)) / 5 for name, column in interleaved(work, repeats).items()}
+    net = float(np.polyfit(counts, [seconds[f"{L}"] for L in counts], 1)[0])
+    share = (seconds["gemm 20"] - seconds["gemm 10"]) / 10
+    return {"nets": counts, "seconds": [seconds[f"{L}"] for L in counts], "net": net, "products_of_a_net": share}
+
+
+def main() -> None:
+    """Run all of it."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--steps", type=int, default=4)
+    parser.add_argument("--out", type=Path, default=Path("_build/bench.json"))
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    results = [measure(problem, args.repeats, args.steps) for problem in PROBLEMS]
+    for result in results:
+        print(", ".join(f"{name} = {value}" for name, value in result["problem"].items()), end="; ")
+        print(f"{result['threads']} threads, matrix products {result['gemm_gflops']:.0f} GFLOPS")
+        for row in result["rows"]:
+            times = "{seconds:8.4f} s  x {ratio_to_ours:5.2f}  {share_of_gemm:4.0%}".format(**row)
+            print(f"  {row['name']:28s} {times} of the products' rate")
+    line = slope(PROBLEMS[0], args.repeats)
+    print(f"one more net costs {line['net']:.4f} s a step, its products alone {line['products_of_a_net']:.4f} s")
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    report = {"machine": f"{platform.machine()}, torch {torch.__version__}", "problems": results, "slope": line}
+    args.out.write_text(json.dumps(report, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
