@@ -98,31 +98,37 @@ class OnOff:
 class OneSided:
     r"""The paper's truncated rule (our reading of it): it only pushes up.
 
-    With :math:`p^\tau_i(F) = \mathrm{softmax}_i(\min\{\tau^2 F_i, 1\} / \tau)`, the
+    With :math:`p^\tau_i(F) = \mathrm{softmax}_i(\min\{F_i / c, 1\} / \tau)`, the
     student moves along :math:`-\sum_i (p^\tau_i(F) - p^\tau_i(G))^-
-    \nabla \log p^\tau_i(F)`, where :math:`a^- = \min\{a, 0\}`.
+    \nabla \log p^\tau_i(F)`, where :math:`a^- = \min\{a, 0\}`. The paper has
+    :math:`c = 1 / \tau^2`, for outputs that grow with the number of classes. Here
+    outputs stay of order one, so the cut is a number of its own.
 
     Parameters
     ----------
     tau : float, > 0
-        Outputs above :math:`1 / \tau^2` count as one.
+        The temperature: a class that is on outweighs one that is off by :math:`e^{1 / \tau}`.
+    cut : float, > 0
+        Outputs above c count as one.
     """
 
-    tau: float = 2.5
+    tau: float = 0.1
+    cut: float = 0.5
 
     def __post_init__(self) -> None:
         check_number("tau", self.tau, low=0, open_low=True)
+        check_number("cut", self.cut, low=0, open_low=True)
 
     def __call__(self, F: Tensor, G: Tensor) -> tuple[Tensor, Tensor]:
         """Return penalty and push, see :class:`Rule`."""
         p, target = self.probabilities(F), self.probabilities(G)
         a = (p - target).clamp(max=0)
-        below = (self.tau**2 * F < 1).to(F.dtype)
-        return (a**2).sum(-1) / 2, self.tau * below * (a - p * a.sum(-1, keepdim=True))
+        below = (self.cut > F).to(F.dtype)
+        return (a**2).sum(-1) / 2, below / (self.cut * self.tau) * (a - p * a.sum(-1, keepdim=True))
 
     def probabilities(self, F: Tensor) -> Tensor:
         """Return the truncated soft labels p^tau(F); the last axis is the class."""
-        return ((self.tau**2 * F).clamp(max=1) / self.tau).softmax(-1)
+        return ((F / self.cut).clamp(max=1) / self.tau).softmax(-1)
 
 
 @dataclass(frozen=True)

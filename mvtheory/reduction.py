@@ -1,7 +1,8 @@
 r"""The noise-free reduction: nets and data in the coordinates of the views.
 
 Without noise an input is a list of strengths, and all that a neuron does with it goes through its
-products with the k M views. So a net is k m (k M) numbers in place of k m d: `all_products`, exact.
+products with the k M views. So a net is k m (k M) numbers in place of k m d: `all_products`, exact. Inputs
+share views and strengths, so each neuron answers each of them once, and a step costs what differs.
 
 The race inside a class is about the products with the class's *own* views. With these alone a net is
 k m M numbers, and a training step costs what the views that are present cost, whatever k: `own_products`,
@@ -14,14 +15,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as nnf
 from jaxtyping import Float, Int
 from torch import Tensor
+from torch.utils.weak import WeakTensorKeyDictionary
 
 from mvtheory._check import check_finite, check_shape
 from mvtheory.data import Sample
 from mvtheory.model import PatchNets
 
-__all__ = ["OwnViewNets", "Strengths", "all_products", "own_products"]
+__all__ = ["OwnViewNets", "Strengths", "ViewNets", "all_products", "own_products"]
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,90 @@ class Strengths:
 
     def __len__(self) -> int:
         return len(self.y)
+
+
+@dataclass(frozen=True)
+class ViewNets(PatchNets):
+    """L nets in the coordinates of the views.
+
+    Parameters
+    ----------
+    W : Tensor, shape [L, k, m, k M + 1]
+        The products <w_{i,r}, v_{j,l}>, and the length of what is orthogonal to all views.
+    activation : SReLU
+        The activation, shared by all nets.
+    """
+
+    def check_inputs(self, name: str, x: Tensor, n: int | str = "n") -> None:
+        """Raise an error that names `x` unless it holds strengths of all views: [n, k, M, 2]."""
+        k, products = self.W.shape[1], self.W.shape[3] - 1
+        check_shape(name, x, (n, k, products // k, 2))
+        check_finite(name, x)
+
+    def __call__(self, x: Float[Tensor, "n k M 2"]) -> Float[Tensor, "L n k"]:
+        """Return the outputs F of all nets on the strengths `x`."""
+        return self._outputs(x)
+
+    def forward_blocks(self, x: Tensor) -> Iterator[tuple[slice, Tensor, tuple[_Seen, Tensor]]]:
+        """Yield one block: all rows, their outputs [n, L, k], and what they show with the slopes [e, L k, m] at it."""
+        seen = _Seen.of(x)
+        L, k, m, _ = self.W.shape
+        z = self.W.permute(3, 0, 1, 2)[seen.view] * seen.z[:, None, None, None]
+        values, slope = self.activation.pooled(z.view(-1, 1, L * k, m))
+        F = nnf.embedding_bag(seen.place, values, seen.starts, mode="sum", per_sample_weights=seen.count)
+        yield slice(0, len(x)), F.view(-1, L, k), (seen, slope[:, 0])
+
+    def add_gradient(self, gradient: Tensor, x: Tensor, slope: tuple[_Seen, Tensor], dF: Tensor) -> None:
+        """Add to `gradient` [L, k, m, k M + 1] what the inputs `x` add, given dF [n, L, k]; overwrites the slopes."""
+        seen, slope = slope
+        rows, weights = seen.row[seen.back], seen.count[seen.back]
+        total = nnf.embedding_bag(rows, dF.flatten(1), seen.seats, mode="sum", per_sample_weights=weights)
+        slope *= (total * seen.z[:, None])[..., None]
+        L, k, m, products = gradient.shape
+        to_view = slope.new_zeros(products, L * k, m).index_add_(0, seen.view, slope)
+        gradient += to_view.view(products, L, k, m).permute(1, 2, 3, 0)
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What inputs show: `view` and `z` of each different pair, and the `place` among them of all that is present.
+
+    What is present is sorted by input: `row`; that of input n begins at ``starts[n]``. In the order `back` it is
+    sorted by place, and that of place e begins at ``seats[e]``.
+    """
+
+    view: Tensor
+    z: Tensor
+    place: Tensor
+    count: Tensor
+    row: Tensor
+    starts: Tensor
+
+    back: Tensor
+    seats: Tensor
+
+    @classmethod
+    def of(cls, x: Float[Tensor, "n k M 2"]) -> _Seen:
+        """Sort what the inputs `x` show, once for all steps on them."""
+        version, seen = _SEEN.get(x, (None, None))
+        if seen is None or version != x._version:
+            seen = cls._sorted(x)
+            _SEEN[x] = x._version, seen
+        return seen
+
+    @classmethod
+    def _sorted(cls, x: Tensor) -> _Seen:
+        row, i, view, z, count = _present(x)
+        strengths, which = z.unique(return_inverse=True)
+        pairs, place = ((i * x.shape[2] + view) * len(strengths) + which).unique(return_inverse=True)
+        starts = torch.searchsorted(row, torch.arange(len(x), device=x.device))
+        back = place.argsort(stable=True)
+        seats = torch.searchsorted(place[back], torch.arange(len(pairs), device=x.device))
+        return cls(pairs // len(strengths), strengths[pairs % len(strengths)], place, count, row, starts, back, seats)
+
+
+# Forgotten with the inputs, and when they are changed in place.
+_SEEN = WeakTensorKeyDictionary()
 
 
 @dataclass(frozen=True)
@@ -110,22 +197,17 @@ def own_products(
     """
     k, M, _ = views.shape
     check_shape("views", views, (nets.W.shape[1], "M", nets.W.shape[-1]))
-    check_shape("data.strength", data.strength, ("n", k, M))
     W = torch.einsum("lkrd,kvd->lkrv", nets.W, views).contiguous()
-    carried = data.patch_view.clamp(min=0)
-    filled = (data.patch_view >= 0).to(data.strength.dtype)
-    count = filled.new_zeros(len(data), k * M).scatter_add_(1, carried, filled).view(-1, k, M)
-    x = torch.stack([data.strength / count.clamp(min=1), count], -1)
-    return OwnViewNets(W, nets.activation), Strengths(x, data.y), torch.eye(M).to(W).expand(k, M, M)
+    return OwnViewNets(W, nets.activation), _strengths(data, k, M), torch.eye(M).to(W).expand(k, M, M)
 
 
 def all_products(
     nets: PatchNets, data: Sample, views: Float[Tensor, "k M d"]
-) -> tuple[PatchNets, Sample, Float[Tensor, "k M _"]]:
-    """Reduce nets and inputs to their products with all views, and one coordinate for the rest.
+) -> tuple[ViewNets, Strengths, Float[Tensor, "k M _"]]:
+    """Reduce nets to the products with all views and one number for the rest, and inputs to strengths.
 
-    The rest of a neuron, orthogonal to all views, becomes its length; that of an input, its noise, is
-    left out. Where there is none, training takes the very same path.
+    The rest of a neuron, orthogonal to all views, becomes its length. The noise of `data` is left out;
+    where there is none, training takes the very same path.
 
     Parameters
     ----------
@@ -138,24 +220,28 @@ def all_products(
 
     Returns
     -------
-    nets : PatchNets
+    nets : ViewNets
         With W of shape [L, k, m, k M + 1].
-    data : Sample
-        With x of shape [n, P, k M + 1].
+    data : Strengths
     views : Tensor, shape [k, M, k M + 1]
         The views in these coordinates.
     """
-    k, M, d = views.shape
+    k, M, _ = views.shape
     check_shape("views", views, (nets.W.shape[1], "M", nets.W.shape[-1]))
-    check_shape("data.x", data.x, ("n", "P", d))
     basis = views.flatten(0, 1).T  # [d, k M]
     along = nets.W @ basis
     rest = (nets.W - along @ basis.T).norm(dim=-1, keepdim=True)
-    x = data.x @ basis
-    x = torch.cat([x, x.new_zeros(*x.shape[:2], 1)], -1)
-    reduced = Sample(x, data.y, data.strength, data.kept, data.patch_view)
     own = torch.eye(k * M, k * M + 1).to(along).view(k, M, -1)
-    return PatchNets(torch.cat([along, rest], -1), nets.activation), reduced, own
+    return ViewNets(torch.cat([along, rest], -1), nets.activation), _strengths(data, k, M), own
+
+
+def _strengths(data: Sample, k: int, M: int) -> Strengths:
+    """Return what inputs show: the strength of a patch of each view, and how many patches hold it."""
+    check_shape("data.strength", data.strength, ("n", k, M))
+    carried = data.patch_view.clamp(min=0)
+    filled = (data.patch_view >= 0).to(data.strength.dtype)
+    count = filled.new_zeros(len(data), k * M).scatter_add_(1, carried, filled).view(-1, k, M)
+    return Strengths(torch.stack([data.strength / count.clamp(min=1), count], -1), data.y)
 
 
 def _present(x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:

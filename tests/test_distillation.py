@@ -26,7 +26,7 @@ from mvtheory import (
 from mvtheory.training import loss_and_gradient
 
 EXACT = {"rtol": 1e-10, "atol": 1e-12}
-RULES = [OnOff(0.2, 0.5, 0.4), OnOff(0.2, 0.5, 0.0), OneSided(1.3), Temperature(3.0)]
+RULES = [OnOff(0.2, 0.5, 0.4), OnOff(0.2, 0.5, 0.0), OneSided(1.3, 0.6), Temperature(3.0)]
 
 
 def pair(seed: int = 0, size: float = 0.5, shape: tuple[int, ...] = (7, 3, 4)) -> tuple[Tensor, Tensor]:
@@ -82,35 +82,35 @@ def test_push_is_the_gradient_of_the_penalty(rule):
     torch.testing.assert_close(push.detach(), torch.autograd.grad(penalty.sum(), F)[0], **EXACT)
 
 
-def truncated(F: list[float], tau: float) -> list[float]:
-    e = [math.exp(min(tau**2 * f, 1) / tau) for f in F]
+def truncated(F: list[float], tau: float, cut: float) -> list[float]:
+    e = [math.exp(min(f / cut, 1) / tau) for f in F]
     return [t / sum(e) for t in e]
 
 
-@pytest.mark.parametrize("tau", [0.8, 1.3, 2.5])
-def test_one_sided_push_agrees_with_the_formula(tau):
+@pytest.mark.parametrize(("tau", "cut"), [(0.1, 0.5), (0.8, 0.8**-2), (1.3, 0.6), (2.5, 0.16)])
+def test_one_sided_push_agrees_with_the_formula(tau, cut):
     """sum_i a_i grad log p_i, with a_i = min(p_i(F) - p_i(G), 0) and the gradient by loops."""
     F, G = pair()
-    rule = OneSided(tau)
+    rule = OneSided(tau, cut)
     penalty, push = rule(F, G)
     for b in range(7):
         for net in range(3):
-            p, target = truncated(F[b, net].tolist(), tau), truncated(G[b, net].tolist(), tau)
+            p, target = (truncated(H[b, net].tolist(), tau, cut) for H in (F, G))
             assert rule.probabilities(F)[b, net].tolist() == pytest.approx(p, abs=1e-14)
             a = [min(s - t, 0) for s, t in zip(p, target, strict=True)]
             assert float(penalty[b, net]) == pytest.approx(sum(t**2 for t in a) / 2, abs=1e-14)
             for j in range(4):
-                inside = tau**2 * float(F[b, net, j]) < 1
-                slope = [tau * inside * ((i == j) - p[j]) for i in range(4)]  # d log p_i / d F_j
+                inside = float(F[b, net, j]) < cut
+                slope = [inside / (tau * cut) * ((i == j) - p[j]) for i in range(4)]  # d log p_i / d F_j
                 expected = sum(a[i] * slope[i] for i in range(4))
-                assert float(push[b, net, j]) == pytest.approx(expected, abs=1e-13)
+                assert float(push[b, net, j]) == pytest.approx(expected, abs=1e-12)
 
 
 def test_one_sided_push_agrees_with_autograd():
     F, G = pair()
     F.requires_grad_()
-    rule = OneSided(1.3)
-    p = ((1.3**2 * F).clamp(max=1) / 1.3).softmax(-1)
+    rule = OneSided(1.3, 0.6)
+    p = ((F / 0.6).clamp(max=1) / 1.3).softmax(-1)
     a = (p - rule.probabilities(G)).clamp(max=0).detach()
     expected = torch.autograd.grad((a * p.log()).sum(), F)[0]
     torch.testing.assert_close(rule(F.detach(), G)[1], expected, **EXACT)
@@ -127,12 +127,12 @@ def test_a_student_that_matches_its_teacher_is_left_alone(rule):
 def test_nothing_pushes_beyond_the_cut():
     F, G = torch.full((1, 1, 2), 0.7).double(), torch.tensor([[[5.0, 0.0]]]).double()
     assert OnOff(0.2, 0.5, 0.4)(F, G)[1][0, 0, 0] == 0
-    assert (OneSided(1.3)(F, G)[1] == 0).all()  # 0.7 > 1 / tau^2
+    assert (OneSided(1.3, 0.6)(F, G)[1] == 0).all()
 
 
 def test_one_sided_pushes_up_what_the_teacher_knows_and_the_two_sided_rule_also_down():
     F, G = torch.tensor([[[0.1, 0.3]]]).double(), torch.tensor([[[0.4, 0.0]]]).double()
-    push = OneSided(1.3)(F, G)[1]
+    push = OneSided(1.3, 0.6)(F, G)[1]
     assert push[0, 0, 0] < 0  # descent raises F_0
     down = OnOff(0.2, 0.5, 0.4)(F, G)[1]
     assert down[0, 0, 0] < 0 < down[0, 0, 1]

@@ -144,6 +144,13 @@ def test_the_luck_of_all_nets_vanishes_on_average():
     assert abs(found.mean()) < 4 * found.std(ddof=1) / np.sqrt(len(found))
 
 
+def test_other_groups_of_a_trained_average_start_from_other_seeds():
+    draw = Draw(1, SMALL)
+    start = draw.init(2, 2).W
+    moved = [trained_average(draw, group).nets.W - start for group in (0, 1)]
+    assert moved[1].norm() < 0.9 * moved[0].norm()
+
+
 def test_full_mode_takes_five_times_the_draws_and_begins_with_the_same():
     code = "from mvtheory.study import DRAWS; print(*DRAWS)"
     found = {}
