@@ -120,7 +120,7 @@ class Checkpoint:
             # A file's tensors lie anywhere in memory, and sums over another alignment may have other last bits.
             return {name: tensor.clone() for name, tensor in tensors.items()}, meta["state"]
         if damage:
-            raise StoreError(f"{'; '.join(damage)}; remove it to begin anew")
+            raise StoreError(f"{'; '.join(damage)}; choose another name, or remove it to begin anew")
         return None
 
     def _check_task(self, file: Path, meta: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
@@ -228,7 +228,7 @@ def train(
         return _walk(bar, schedule, diary, kept)
 
 
-def _walk(steps: Iterable[State], schedule: Schedule, diary: Diary, kept: Checkpoint) -> Run:
+def _walk(steps: tqdm, schedule: Schedule, diary: Diary, kept: Checkpoint) -> Run:
     """Take the steps; whatever ends them, keep the work so far."""
     done: State | None = None
     try:

@@ -10,19 +10,22 @@ import signal
 import sys
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
 from reference import small_problem
 from torch import Tensor
 
-from mvtheory import CrossEntropy, MultiView, Run, Schedule, train
+from mvtheory import CrossEntropy, MultiView, Run, Schedule, SReLU, train
+from mvtheory.checkpoint import fingerprint
 
 VIEWS = MultiView(k=3, P=6, d=8, s=1).views.double()
 SCHEDULES = {
-    "gd": Schedule(steps=200, stop_loss=0.1, max_change=0.06, record_every=2),
-    "adam": Schedule(steps=110, stop_loss=0, record_every=3, optimizer="adam", eta=0.01, batch=7, seed=5),
+    "gd": Schedule(steps=200, stop_loss=0.1, max_change=0.1, record_every=2),
+    "adam": Schedule(steps=70, stop_loss=0, record_every=3, optimizer="adam", eta=0.01, batch=7, seed=5),
 }
+THINGS = [{"a", "b", "c"}, SReLU(3), torch.arange(4.0).view(2, 2).T, partial(max, 2), max]
 KILLS = 16  # of each, after the first step and before the last
 
 
@@ -65,10 +68,10 @@ def lives(schedule: Schedule, folder: Path, rng: random.Random) -> dict:
     told, equal, torn, kills = [], [], 0, 0
     fresh = True
     while kills < KILLS or not fresh:
+        assert span < 10, f"processes hang: {told[-9:]}"
         if fresh:
             for file in folder.iterdir():
                 file.unlink()
-            fresh = False
         begin = steps_on_disk(path)
         log.write_text("")
         child = os.fork()
@@ -79,19 +82,21 @@ def lives(schedule: Schedule, folder: Path, rng: random.Random) -> dict:
             except BaseException as error:
                 print(repr(error), file=sys.stderr, flush=True)
             os._exit(1)
-        time.sleep(rng.uniform(0, span))
+        signal.sigtimedwait({signal.SIGCHLD}, rng.uniform(0, span))
         os.kill(child, signal.SIGKILL)
         status = os.waitpid(child, 0)[1]
-        if os.WIFSIGNALED(status):
-            kills += bool(log.read_text())
-            torn += any(folder.glob("*.tmp"))
-            told.append((begin, len(log.read_text()), steps_on_disk(path)))
-            span *= 1.2 if told[-1][2] == begin else 1  # a slow machine
-        else:
+        signal.sigtimedwait({signal.SIGCHLD}, 0)
+        fresh = not os.WIFSIGNALED(status)
+        if fresh:
             assert os.WEXITSTATUS(status) == 0
             log.write_text("")
             equal.append(same(train(*task, views=VIEWS, checkpoint=path), uninterrupted) and not log.read_text())
-            fresh = True
+            span *= 0.7
+        else:
+            kills += bool(log.read_text())
+            torn += any(folder.glob("*.tmp"))
+            told.append((begin, len(log.read_text()), steps_on_disk(path)))
+            span *= 1.2 if told[-1][2] == begin else 1  # the machine is slow
     files = sorted(file.name for file in folder.iterdir())
     history = uninterrupted.history
     ends = [int((loss == loss[-1]).int().argmax()) for loss in history.loss.T]
@@ -100,7 +105,9 @@ def lives(schedule: Schedule, folder: Path, rng: random.Random) -> dict:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    folder, rng, found = Path(sys.argv[1]), random.Random(1), {}
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})  # waited for
+    folder, rng = Path(sys.argv[1]), random.Random(1)
+    found: dict = {"fingerprint": fingerprint(THINGS)}
     for name, schedule in SCHEDULES.items():
         (folder / name).mkdir()
         found[name] = lives(schedule, folder / name, rng)
