@@ -224,11 +224,12 @@ def train(
             state = State.first(nets)
             kept.write(*diary.file(state))  # what cannot be written is told now, not after hours
         steps = _steps(nets, data.x, objective, schedule, state)
-        bar = tqdm(steps, initial=state.step, total=schedule.steps + 1, disable=not progress, leave=False)
-        return _walk(bar, schedule, diary, kept)
+        if progress:  # not at all otherwise: forked processes share tqdm's lock, and one that is killed may hold it
+            steps = iter(tqdm(steps, initial=state.step, total=schedule.steps + 1, leave=False))
+        return _walk(steps, schedule, diary, kept)
 
 
-def _walk(steps: tqdm, schedule: Schedule, diary: Diary, kept: Checkpoint) -> Run:
+def _walk(steps: Iterator[State], schedule: Schedule, diary: Diary, kept: Checkpoint) -> Run:
     """Take the steps; whatever ends them, keep the work so far."""
     done: State | None = None
     try:
