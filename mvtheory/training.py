@@ -267,12 +267,13 @@ def _try_to_write(kept: Checkpoint, diary: Diary, state: State, finished: bool =
 
 def _put_away(kept: Checkpoint, diary: Diary, state: State) -> str:
     """Keep the work so far, and return where it is."""
+    here = "the work so far is in the `run` of this error (in a notebook: sys.last_value.run)"
     if kept.path is None:
-        return "the work so far is in the `run` of this error"
+        return here
     try:
         kept.write(*diary.file(state))
     except OSError as error:
-        return f"the work so far is in the `run` of this error; {error}"
+        return f"{here}; {error}"
     return f"the work so far is in {kept.path}, and the same call goes on from there"
 
 
