@@ -25,8 +25,9 @@ from mvtheory.measurement import Estimate, difference_over_draws, error_rate, ov
 from mvtheory.model import PatchNets, SReLU
 from mvtheory.practice import Diagnosis, diagnose
 from mvtheory.reduction import all_products, own_products
+from mvtheory.run import History, Run
 from mvtheory.store import StoreError, cached, load, save
-from mvtheory.training import CrossEntropy, Diverged, History, Run, Schedule, train
+from mvtheory.training import CrossEntropy, Diverged, Interrupted, Schedule, train
 
 __all__ = [
     "AverageCrossEntropy",
@@ -38,6 +39,7 @@ __all__ = [
     "Estimate",
     "GaussianMixture",
     "History",
+    "Interrupted",
     "Ledger",
     "MultiView",
     "OnOff",

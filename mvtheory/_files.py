@@ -1,22 +1,67 @@
 """Whole files or none: writing that another process, or a crash, can never see half done."""
 
+import errno
 import os
+import re
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 
-def write_atomic(path: str | Path, data: bytes) -> None:
-    """Write `data` to `path`, making its folder; readers see the old file or the new one."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+def write_atomic(path: str | Path, data: bytes, previous: Path | None = None) -> None:
+    """Write `data` to `path`, making its folder; readers see the old file or the new one.
+
+    The old file goes to `previous`, if given. A killed process leaves at most a temporary file, see `clean`; whatever
+    the moment, `path` or `previous` holds a whole file if one of them did before. Raises an `OSError` of the system's
+    kind that says what is kept.
+    """
+    path, temporary = Path(path), None
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
         with os.fdopen(handle, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())  # the bytes must be there before the name is
         os.chmod(temporary, 0o644)  # mkstemp lets only the owner read
+        if previous is not None:
+            with suppress(FileNotFoundError):
+                os.replace(path, previous)
         os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
+    except BaseException as error:
+        if temporary is not None:
+            with suppress(OSError):
+                os.unlink(temporary)
+        if isinstance(error, OSError):
+            kept = "the file that was there before is unharmed" if _is_file(path) else "nothing was written"
+            raise OSError(error.errno, f"{error.strerror or error}: cannot write {path}; {kept}") from error
         raise
+    _sync_folder(path.parent)  # or the new name may not outlive a power cut
+
+
+def clean(path: Path) -> None:
+    """Remove what killed processes left of writing `path`; only for who knows that nobody is writing it now."""
+    left = re.compile(rf"\.{re.escape(path.name)}\.\w{{8}}\.tmp")
+    for file in path.parent.iterdir():
+        if left.fullmatch(file.name):
+            file.unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name != "posix":
+        return  # elsewhere a folder cannot be opened
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some network drives sync files only
+            raise
+    finally:
+        os.close(handle)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:
+        return False

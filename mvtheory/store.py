@@ -13,6 +13,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ import torch
 from filelock import FileLock, Timeout
 from torch import Tensor
 
-from mvtheory._files import write_atomic
+from mvtheory._files import clean, write_atomic
 
 __all__ = ["Busy", "StoreError", "cached", "load", "save"]
 
@@ -55,6 +56,9 @@ def save(path: str | Path, tensors: Mapping[str, Tensor], meta: Mapping[str, Any
     ------
     TypeError, ValueError
         If a value of `tensors` is no tensor or `meta` does not fit into JSON.
+    OSError
+        If the disk is full, the folder read-only, or the like. The message says what is kept: an
+        older file stays as it is.
 
     Examples
     --------
@@ -65,6 +69,11 @@ def save(path: str | Path, tensors: Mapping[str, Tensor], meta: Mapping[str, Any
     >>> tensors["W"].shape, meta
     (torch.Size([2, 3]), {'seed': 7})
     """
+    write_atomic(path, pack(tensors, meta))
+
+
+def pack(tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> bytes:
+    """Return the content of the file that `save` writes."""
     for name, tensor in tensors.items():
         if not isinstance(tensor, Tensor):
             raise TypeError(f"tensors[{name!r}] must be a torch tensor; got {type(tensor)}")
@@ -74,7 +83,7 @@ def save(path: str | Path, tensors: Mapping[str, Tensor], meta: Mapping[str, Any
         for name, tensor in tensors.items()
     }
     blank = safetensors.torch.save(copies, header)
-    write_atomic(path, _with_checksum(blank, _BLANK, _hash(blank)))
+    return _with_checksum(blank, _BLANK, _hash(blank))
 
 
 def load(
@@ -102,7 +111,20 @@ def load(
     FileNotFoundError
         If there is no such file.
     """
-    data = Path(path).read_bytes()
+    tensors, meta = _unpack(path, Path(path).read_bytes())
+    for name, shape in (expect or {}).items():
+        if name not in tensors:
+            raise StoreError(f"{path}: must hold tensor {name!r}; got {sorted(tensors)}")
+        given = tuple(tensors[name].shape)
+        fits = len(given) == len(shape) and all(want in (None, size) for want, size in zip(shape, given, strict=True))
+        if not fits:
+            wanted = ", ".join("any" if size is None else str(size) for size in shape)
+            raise StoreError(f"{path}: tensor {name!r} must have shape [{wanted}]; got {given}")
+    return tensors, meta
+
+
+def _unpack(path: str | Path, data: bytes) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Return what `pack` packed, or raise an error that names the file."""
     end = 8 + int.from_bytes(data[:8], "little")
     try:
         header = json.loads(data[8:end])["__metadata__"]
@@ -113,24 +135,16 @@ def load(
         raise StoreError(f"{path}: format must be {_FORMAT!r}; got {form!r}")
     if _hash(_with_checksum(data, checksum, _BLANK)) != checksum:
         raise StoreError(f"{path}: damaged or truncated, the checksum does not fit")
-    tensors = safetensors.torch.load(data)
-    for name, shape in (expect or {}).items():
-        if name not in tensors:
-            raise StoreError(f"{path}: must hold tensor {name!r}; got {sorted(tensors)}")
-        given = tuple(tensors[name].shape)
-        fits = len(given) == len(shape) and all(want in (None, size) for want, size in zip(shape, given, strict=True))
-        if not fits:
-            wanted = ", ".join("any" if size is None else str(size) for size in shape)
-            raise StoreError(f"{path}: tensor {name!r} must have shape [{wanted}]; got {given}")
-    return tensors, json.loads(meta)
+    return safetensors.torch.load(data), json.loads(meta)
 
 
 def cached(
     key: Mapping[str, Any],
-    compute: Callable[[], tuple[Mapping[str, Tensor], Mapping[str, Any]]],
+    compute: Callable[..., tuple[Mapping[str, Tensor], Mapping[str, Any]]],
     folder: str | Path | None = None,
     *,
     wait: bool = True,
+    checkpoint: bool = False,
 ) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Return ``compute()``, from disk if it was computed before.
 
@@ -149,12 +163,17 @@ def cached(
         checkout that the package is run from, else the user's cache folder.
     wait : bool
         If another process is computing this result: wait for it, or raise `Busy` at once.
+    checkpoint : bool
+        Call ``compute(path)`` with the path of a checkpoint beside the file (None in a folder that
+        cannot be written), for :func:`mvtheory.training.train`: after a kill it goes on from there.
+        The checkpoint is removed once the result is stored.
 
     Returns
     -------
     tensors : dict of str to Tensor
     meta : dict
-        That of `compute`, with ``"seconds"``, the wall time of `compute`, and ``"key"`` added.
+        That of `compute`, with ``"seconds"``, the wall time of `compute` (since it last went on),
+        and ``"key"`` added.
 
     Raises
     ------
@@ -164,7 +183,8 @@ def cached(
     Warns
     -----
     UserWarning
-        If the file is damaged; the result is then computed again.
+        If the file is damaged; the result is then computed again. If it cannot be written, since
+        the disk is full or the folder read-only; the result is then returned all the same.
 
     Examples
     --------
@@ -179,24 +199,41 @@ def cached(
     """
     name = _canonical("key", dict(key)) + _sources(compute.__module__) + torch.__version__
     path = Path(folder or _default_folder()) / f"{_hash(name.encode())}.safetensors"
-    path.parent.mkdir(parents=True, exist_ok=True)
+
+    def packed(beside: Path | None) -> bytes:
+        start = time.perf_counter()
+        tensors, meta = compute(beside) if checkpoint else compute()
+        return pack(tensors, {**meta, "seconds": time.perf_counter() - start, "key": dict(key)})
+
+    with suppress(StoreError, OSError):
+        return load(path)  # a file is whole or not there, so this needs no lock and no leave to write
     lock = FileLock(f"{path}.lock")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         lock.acquire(timeout=-1 if wait else 0)
     except Timeout:
         raise Busy(f"another process is computing {path.name}") from None
+    except OSError as error:
+        warnings.warn(f"computed, but not kept: {error}", stacklevel=2)
+        return _unpack(path, packed(None))
     with lock:
         lock.release()  # the with statement holds it a second time
-        if path.exists():
-            try:
-                return load(path)
-            except StoreError as error:
-                warnings.warn(f"computing again: {error}", stacklevel=2)
-        start = time.perf_counter()
-        tensors, meta = compute()
-        seconds = time.perf_counter() - start
-        save(path, tensors, {**meta, "seconds": seconds, "key": dict(key)})
-        return load(path)  # so that the first time gives exactly what later times give
+        clean(path)
+        try:
+            return load(path)
+        except FileNotFoundError:
+            pass
+        except (StoreError, OSError) as error:
+            warnings.warn(f"computing again: {error}", stacklevel=2)
+        data = packed(path.with_suffix(".checkpoint"))
+        try:
+            write_atomic(path, data)
+        except OSError as error:
+            warnings.warn(f"computed, but not kept: {error}", stacklevel=2)
+        else:
+            for file in path.parent.glob(f"*{path.stem}.checkpoint*"):
+                file.unlink(missing_ok=True)
+        return _unpack(path, data)  # so that the first time gives exactly what later times give
 
 
 def _with_checksum(data: bytes, old: str, new: str) -> bytes:

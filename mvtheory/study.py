@@ -8,9 +8,11 @@ of a draw see the same data. What a draw's nets learned is kept on disk
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property, lru_cache
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -24,8 +26,9 @@ from mvtheory.distillation import Distillation, OnOff, Rule
 from mvtheory.ensemble import AverageCrossEntropy, average, predict_lottery
 from mvtheory.measurement import Estimate, error_rate, over_draws
 from mvtheory.model import PatchNets, SReLU
-from mvtheory.store import Busy, cached
-from mvtheory.training import History, Objective, Run, Schedule, train
+from mvtheory.run import History, Run
+from mvtheory.store import Busy, StoreError, cached
+from mvtheory.training import Objective, Schedule, train
 
 __all__ = [
     "DRAWS",
@@ -387,15 +390,20 @@ def _kept(
 ) -> Nets:
     """Train, or read from disk what was trained before."""
 
-    def compute() -> tuple[dict[str, Tensor], dict[str, Any]]:
-        run = train(nets(), draw.train, objective(), schedule, views=draw.task.views)
+    def compute(checkpoint: Path | None) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        task, views = (nets(), draw.train, objective(), schedule), draw.task.views
+        try:
+            run = train(*task, views=views, checkpoint=checkpoint)
+        except (StoreError, OSError) as error:  # the checkpoint is damaged, or the disk full from the start
+            warnings.warn(f"training without a checkpoint: {error}", stacklevel=2)
+            run = train(*task, views=views)
         data = {"train": draw.train, "single": draw.test_single, "multi": draw.test_multi}
         outputs = {f"output {where}": run.nets(sample.x) for where, sample in data.items()}
         history = {f"history {field}": value for field, value in vars(run.history).items()}
         return {"W": run.nets.W, **outputs, **history}, {}
 
     key = {"study": name, "draw": draw.number, "setting": asdict(draw.setting), "schedule": asdict(schedule)}
-    tensors, meta = cached(key, compute, wait=wait)
+    tensors, meta = cached(key, compute, wait=wait, checkpoint=True)
     part = lambda prefix: {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}  # noqa: E731
     run = Run(PatchNets(tensors["W"], draw.setting.activation), History(**part("history ")))
     return Nets(draw, run.nets, part("output "), run.history, meta["seconds"])

@@ -8,8 +8,10 @@ the outputs; the trainer does the rest, without an autograd graph.
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -20,16 +22,40 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from mvtheory._check import check_choice, check_finite, check_int, check_labels, check_number, check_shape
+from mvtheory.checkpoint import Checkpoint
 from mvtheory.data import Sample
-from mvtheory.model import PatchNets, SReLU
+from mvtheory.model import PatchNets
 from mvtheory.reduction import Strengths
-from mvtheory.store import StoreError, load, save
+from mvtheory.run import Diary, Run, State
+from mvtheory.store import _sources
 
-__all__ = ["CrossEntropy", "Diverged", "History", "Objective", "Run", "Schedule", "train"]
+__all__ = ["CrossEntropy", "Diverged", "Interrupted", "Objective", "Schedule", "train"]
 
 
 class Diverged(RuntimeError):
-    """Training left the finite numbers; the message says at which step."""
+    """Training left the finite numbers; the message says at which step.
+
+    Attributes
+    ----------
+    run : Run or None
+        Nets and history up to the last step at which all losses were finite, if there was one.
+    """
+
+    run: Run | None = None
+
+
+class Interrupted(KeyboardInterrupt):
+    """Training was stopped from the keyboard; the message says where the work so far is kept.
+
+    Attributes
+    ----------
+    run : Run or None
+        Nets and history up to the last whole step.
+    """
+
+    def __init__(self, message: str, run: Run | None = None) -> None:
+        super().__init__(message)
+        self.run = run
 
 
 @runtime_checkable
@@ -133,84 +159,6 @@ class Schedule:
             check_choice("optimizer (with batches)", self.optimizer, ("sgd", "adam"))
 
 
-@dataclass(frozen=True)
-class History:
-    """What the theory talks about, at the recorded steps.
-
-    A net that stopped keeps its last values.
-
-    Attributes
-    ----------
-    step : Tensor of int, shape [T]
-    time : Tensor, shape [T, L]
-        Re-scaled time: the sum of the learning rates so far.
-    loss, error : Tensor, shape [T, L]
-        Mean training loss, and share of wrong training inputs.
-    residual : Tensor, shape [T, L]
-        Mean of 1 - p_y over the training set.
-    overlap : Tensor, shape [T, L, k, M]
-        Lambda_{i,l} = max_r [<w_{i,r}, v_{i,l}>]^+; empty without `views`.
-    """
-
-    step: Int[Tensor, " T"]
-    time: Float[Tensor, "T L"]
-    loss: Float[Tensor, "T L"]
-    error: Float[Tensor, "T L"]
-    residual: Float[Tensor, "T L"]
-    overlap: Float[Tensor, "T L k M"]
-
-
-@dataclass(frozen=True)
-class Run:
-    """What :func:`train` returns.
-
-    Attributes
-    ----------
-    nets : PatchNets
-        The trained nets.
-    history : History
-        The history of their training.
-    """
-
-    nets: PatchNets
-    history: History
-
-    def save(self, path: str | Path) -> None:
-        """Write nets and history to a file, whole or not at all; see :func:`mvtheory.store.save`.
-
-        Parameters
-        ----------
-        path : str or Path
-            The file; one that is there is replaced.
-        """
-        save(path, {"W": self.nets.W, **vars(self.history)}, {"activation": asdict(self.nets.activation)})
-
-    @classmethod
-    def load(cls, path: str | Path) -> Run:
-        """Read what :meth:`save` wrote.
-
-        Parameters
-        ----------
-        path : str or Path
-            The file.
-
-        Returns
-        -------
-        Run
-
-        Raises
-        ------
-        StoreError
-            If the file is damaged, truncated, or holds something else.
-        """
-        any_size = {"W": 4, "step": 1, "time": 2, "loss": 2, "error": 2, "residual": 2, "overlap": 4}
-        tensors, meta = load(path, {name: (None,) * axes for name, axes in any_size.items()})
-        if set(meta) != {"activation"}:
-            raise StoreError(f"{path}: not a run: the metadata must be 'activation' alone; got {sorted(meta)}")
-        nets = PatchNets(tensors.pop("W"), SReLU(**meta["activation"]))
-        return cls(nets, History(**tensors))
-
-
 def train(
     nets: PatchNets,
     data: Sample | Strengths,
@@ -219,6 +167,8 @@ def train(
     *,
     views: Float[Tensor, "k M d"] | None = None,
     progress: bool = False,
+    checkpoint: str | Path | None = None,
+    every: float = 10.0,
 ) -> Run:
     """Train all nets on the same data.
 
@@ -237,6 +187,15 @@ def train(
         Record the overlaps with these views.
     progress : bool
         Show a progress bar.
+    checkpoint : str or Path, optional
+        A file for the work so far. If the process is killed, the same call goes on from there, to the
+        same bits on the same machine. In the end it holds the finished run, and the same call returns
+        at once; remove it when it is not needed any more. The one before is beside it (``.previous``),
+        and is taken where the last one is damaged. A file that is not a whole checkpoint of this very
+        training is an error, and is never written over. If a checkpoint cannot be written later on
+        (the disk is full), training warns and goes on.
+    every : float, >= 0
+        Seconds of work between two checkpoints.
 
     Returns
     -------
@@ -245,35 +204,77 @@ def train(
     Raises
     ------
     Diverged
-        If a loss is no longer finite.
+        If a loss is no longer finite; its ``run`` is the work until then.
+    Interrupted
+        If training is stopped from the keyboard. The work so far is in the checkpoint, if there is
+        one, and in the ``run`` of the error.
+    StoreError, OSError, Busy
+        If the checkpoint is another training's or damaged, cannot be written, or is in use.
     """
-    L = len(nets)
     objective = CrossEntropy(data.y) if objective is None else objective
     _check_task(nets, data, objective, views)
-    W, alive = nets.W.detach().clone(), torch.arange(L)
-    update = _Rescaled(schedule) if schedule.optimizer == "gd" else _Optimizer(W, schedule)
-    batches = _batches(len(data), schedule)
-    records, state = [], {key: W.new_zeros(L) for key in ("time", "loss", "error", "residual")}
-    for step in tqdm(range(schedule.steps + 1), disable=not progress, leave=False):
-        rows = next(batches)
-        stack = replace(nets, W=W[alive])
-        stats, gradient = loss_and_gradient(stack, data.x, objective, rows, alive)
-        if not stats["loss"].isfinite().all():
-            raise Diverged(f"the loss is not finite at step {step}; a smaller eta may help")
-        for key, value in stats.items():
-            state[key][alive] = value
-        stop = (stats["loss"] < schedule.stop_loss) & (stats["error"] == 0)
-        whole = objective.joint or schedule.optimizer != "gd"
-        stop = stop.all().expand_as(stop) if whole else stop
-        last = bool(stop.all()) or step == schedule.steps
-        if last or step % schedule.record_every == 0:
-            overlap = W.new_empty(L, 0, 0) if views is None else replace(nets, W=W).own_view_overlap(views)
-            records.append((step, {k_: v.clone() for k_, v in state.items()}, overlap))
-        if last:
-            break
-        alive, gradient = alive[~stop], gradient[~stop]
-        state["time"][alive] += update(W, alive, gradient, objective.joint)
-    return Run(replace(nets, W=W), _history(records))
+    inputs = {"nets": nets, "data.x": data.x, "objective": objective, "schedule": schedule, "views": views}
+    with Checkpoint(checkpoint, inputs, _circumstances, every) as kept:
+        diary = Diary(nets, views)
+        if found := kept.read():
+            state = diary.resume(found[0])
+            if found[1]["finished"]:
+                return diary.run(state)
+        else:
+            state = State.first(nets)
+            kept.write(*diary.file(state))  # what cannot be written is told now, not after hours
+        steps = _steps(nets, data.x, objective, schedule, state)
+        if progress:  # not at all otherwise: forked processes share tqdm's lock, and one that is killed may hold it
+            steps = iter(tqdm(steps, initial=state.step, total=schedule.steps + 1, leave=False))
+        return _walk(steps, schedule, diary, kept)
+
+
+def _walk(steps: Iterator[State], schedule: Schedule, diary: Diary, kept: Checkpoint) -> Run:
+    """Take the steps; whatever ends them, keep the work so far."""
+    done: State | None = None
+    try:
+        for done in steps:
+            if done.step % schedule.record_every == 0:
+                diary.add(done)
+            if kept.due:
+                _try_to_write(kept, diary, done)
+        assert done is not None  # a schedule has at least one step
+        _try_to_write(kept, diary, done, finished=True)
+        return diary.run(done)
+    except BaseException as error:
+        if done is None:
+            raise  # before the first step: nothing is lost
+        run, where = diary.run(done), _put_away(kept, diary, done)
+        if isinstance(error, KeyboardInterrupt):
+            raise Interrupted(f"stopped at step {done.step}; {where}", run) from None
+        error.run = run  # type: ignore[attr-defined]
+        error.add_note(f"Step {done.step} was the last good one; {where}.")
+        raise
+
+
+def _circumstances() -> dict[str, str]:
+    """Return what the last bits depend on, besides the inputs."""
+    threads = str(torch.get_num_threads())
+    return {"version of torch": torch.__version__, "number of threads": threads, "sources": _sources(__name__)}
+
+
+def _try_to_write(kept: Checkpoint, diary: Diary, state: State, finished: bool = False) -> None:
+    try:
+        kept.write(*diary.file(state, finished))
+    except OSError as error:
+        warnings.warn(f"{error}. The run itself is unharmed", stacklevel=4)
+
+
+def _put_away(kept: Checkpoint, diary: Diary, state: State) -> str:
+    """Keep the work so far, and return where it is."""
+    here = "the work so far is in the `run` of this error (in a notebook: sys.last_value.run)"
+    if kept.path is None:
+        return here
+    try:
+        kept.write(*diary.file(state))
+    except OSError as error:
+        return f"{here}; {error}"
+    return f"the work so far is in {kept.path}, and the same call goes on from there"
 
 
 def loss_and_gradient(
@@ -296,33 +297,67 @@ def loss_and_gradient(
     return stats, gradient
 
 
+def _steps(nets: PatchNets, x: Tensor, objective: Objective, schedule: Schedule, state: State) -> Iterator[State]:
+    """Yield the state at each step, with its loss measured; the last one is where training ends."""
+    update = _Rescaled(schedule) if schedule.optimizer == "gd" else _Optimizer(state, schedule)
+    whole = objective.joint or schedule.optimizer != "gd"
+    for rows in islice(_batches(len(x), schedule), state.step, None):
+        W, alive = state.W, state.alive
+        stats, gradient = loss_and_gradient(replace(nets, W=W[alive]), x, objective, rows, alive)
+        if not stats["loss"].isfinite().all():
+            raise Diverged(f"the loss is not finite at step {state.step}; a smaller eta may help")
+        now = {**state.now} | {key: _put(state.now[key], alive, value) for key, value in stats.items()}
+        yield replace(state, now=now)
+        stop = (stats["loss"] < schedule.stop_loss) & (stats["error"] == 0)
+        stop = stop.all().expand_as(stop) if whole else stop
+        if bool(stop.all()) or state.step == schedule.steps:
+            return
+        alive, gradient = alive[~stop], gradient[~stop]
+        W, eta, memory = update(W, alive, gradient, objective.joint)
+        time = _put(now["time"], alive, now["time"][alive] + eta)
+        state = State(state.step + 1, W, alive, now | {"time": time}, memory)
+
+
+def _put(old: Tensor, rows: Tensor, value: Tensor) -> Tensor:
+    """Return a copy of `old` with other values in some rows."""
+    copy = old.clone()
+    copy[rows] = value
+    return copy
+
+
 @dataclass(frozen=True)
 class _Rescaled:
     """Gradient descent in re-scaled time."""
 
     schedule: Schedule
 
-    def __call__(self, W: Tensor, alive: Tensor, gradient: Tensor, joint: bool) -> Tensor:
+    def __call__(
+        self, W: Tensor, alive: Tensor, gradient: Tensor, joint: bool
+    ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         ratio = W[alive].norm(dim=-1) / gradient.norm(dim=-1)
         ratio = ratio.nan_to_num(nan=math.inf)  # 0 / 0: a neuron of zeros stays, whatever the step
         eta = (self.schedule.max_change * ratio.flatten(1).amin(1)).clamp(max=self.schedule.eta)
         eta = eta.min().expand_as(eta) if joint else eta
-        W[alive] -= eta[:, None, None, None] * gradient
-        return eta
+        return _put(W, alive, W[alive] - eta[:, None, None, None] * gradient), eta, {}
 
 
 class _Optimizer:
     """A control: an optimiser of `torch.optim` at a constant learning rate."""
 
-    def __init__(self, W: Tensor, schedule: Schedule) -> None:
+    def __init__(self, state: State, schedule: Schedule) -> None:
         kinds = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}
-        self.optimizer = kinds[schedule.optimizer]([W], lr=schedule.eta)
-        self.eta = schedule.eta
+        self.W, self.eta = state.W.clone(), schedule.eta
+        self.optimizer = kinds[schedule.optimizer]([self.W], lr=schedule.eta)
+        if state.memory:
+            self.optimizer.state[self.W] = {key: value.clone() for key, value in state.memory.items()}
 
-    def __call__(self, W: Tensor, alive: Tensor, gradient: Tensor, joint: bool) -> Tensor:
-        W.grad = gradient
+    def __call__(
+        self, W: Tensor, alive: Tensor, gradient: Tensor, joint: bool
+    ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        self.W.grad = gradient
         self.optimizer.step()
-        return W.new_full((len(alive),), self.eta)
+        memory = {key: v.clone() for key, v in self.optimizer.state[self.W].items() if isinstance(v, Tensor)}
+        return self.W.clone(), W.new_full((len(alive),), self.eta), memory
 
 
 def _check_task(nets: PatchNets, data: Sample | Strengths, objective: Objective, views: Tensor | None) -> None:
@@ -348,9 +383,3 @@ def _batches(n: int, schedule: Schedule) -> Iterator[Tensor]:
             yield torch.arange(n)
         else:
             yield from torch.randperm(n, generator=rng).split(schedule.batch)
-
-
-def _history(records: list) -> History:
-    columns = {key: torch.stack([row[1][key] for row in records]) for key in records[0][1]}
-    overlap = torch.stack([row[2] for row in records])
-    return History(torch.tensor([row[0] for row in records]), **columns, overlap=overlap)

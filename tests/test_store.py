@@ -1,5 +1,6 @@
 """The store: what comes back is what was written, or the file is refused; nothing is computed twice."""
 
+import errno
 import math
 import os
 import pickle
@@ -252,6 +253,80 @@ def test_a_failed_study_leaves_nothing_behind(tmp_path):
     study = Study()
     cached(KEY, study, tmp_path)
     assert study.runs == 1
+
+
+def fail_to_write(*_):
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_on_a_full_disk_the_result_is_returned_all_the_same(tmp_path, monkeypatch):
+    study = Study()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fail_to_write)
+        with pytest.warns(UserWarning, match="computed, but not kept: .*No space left"):
+            first = cached(KEY, study, tmp_path)
+    assert [file.suffix for file in tmp_path.iterdir()] == [".lock"]
+    second = cached(KEY, study, tmp_path)
+    assert study.runs == 2
+    assert same(first[0], second[0])
+    assert {**first[1], "seconds": 0} == {**second[1], "seconds": 0}
+
+
+def test_in_a_folder_that_cannot_be_made_the_result_is_returned_all_the_same(tmp_path):
+    (tmp_path / "file").touch()
+    given = []
+
+    def compute(checkpoint):
+        given.append(checkpoint)
+        return TENSORS, {}
+
+    with pytest.warns(UserWarning, match="computed, but not kept: .*file"):
+        tensors, _ = cached(KEY, compute, tmp_path / "file", checkpoint=True)
+    assert same(tensors, TENSORS)
+    assert given == [None]
+
+
+def test_what_is_kept_can_be_read_where_nothing_can_be_written(tmp_path, monkeypatch):
+    study = Study()
+    cached(KEY, study, tmp_path)
+    for name in ("FileLock", "write_atomic"):
+        monkeypatch.setattr(store, name, None)  # a call would fail
+    assert same(cached(KEY, study, tmp_path)[0], TENSORS)
+    assert study.runs == 1
+
+
+def test_a_checkpoint_is_beside_the_file_until_the_result_is_stored(tmp_path, monkeypatch):
+    given = []
+
+    def compute(checkpoint):
+        given.append(checkpoint)
+        for name in ("", ".previous", ".lock"):
+            checkpoint.with_name(checkpoint.name + name).touch()
+        checkpoint.with_name(f".{checkpoint.name}.abcdefgh.tmp").touch()
+        if len(given) == 1:
+            raise KeyboardInterrupt
+        return TENSORS, {}
+
+    with pytest.raises(KeyboardInterrupt):
+        cached(KEY, compute, tmp_path, checkpoint=True)
+    assert len(list(tmp_path.glob("*checkpoint*"))) == 4
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fail_to_write)
+        with pytest.warns(UserWarning, match="not kept"):
+            cached(KEY, compute, tmp_path, checkpoint=True)
+    assert len(list(tmp_path.glob("*checkpoint*"))) == 4
+    cached(KEY, compute, tmp_path, checkpoint=True)
+    (file,) = tmp_path.glob("*.safetensors")
+    assert given == [file.with_suffix(".checkpoint")] * 3
+    assert not list(tmp_path.glob("*checkpoint*"))
+
+
+def test_left_overs_of_a_killed_process_are_removed(tmp_path):
+    cached(KEY, Study(), tmp_path)
+    (file,) = tmp_path.glob("*.safetensors")
+    file.rename(tmp_path / f".{file.name}.abcdefgh.tmp")
+    cached(KEY, Study(), tmp_path)
+    assert sorted(os.listdir(tmp_path)) == sorted([file.name, f"{file.name}.lock"])
 
 
 @pytest.mark.parametrize("value", [math.nan, {1, 2}, torch.zeros(1)])

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from mvtheory import study
+from mvtheory import study, training
 from mvtheory.data import MultiView
 from mvtheory.distillation import Distillation, OnOff, Temperature
 from mvtheory.ensemble import predict_lottery
@@ -90,6 +90,39 @@ def test_what_was_trained_once_is_not_trained_again(monkeypatch):
     assert [nets.draw.number for nets in draws] == [2, 1]
     assert torch.equal(draws[1].nets.W, again[0].nets.W)
     assert not torch.equal(again[0].nets.W, again[1].nets.W)
+
+
+@pytest.mark.parametrize("why", ["stopped", "damaged"])
+def test_a_study_that_was_stopped_goes_on_where_it_was(why, tmp_path, monkeypatch):
+    count, stop = [0], 12
+    real = training.loss_and_gradient
+
+    def counted(*args):
+        count[0] += 1
+        if count[0] == stop:
+            raise SystemExit("the machine goes down")
+        return real(*args)
+
+    draw = Draw(1, SMALL)
+    whole = train(draw.init(0, 5), draw.train, None, SMALL.schedule, views=draw.task.views)
+    monkeypatch.setattr(training, "loss_and_gradient", counted)
+    with pytest.raises(SystemExit):
+        singles(draw)
+    files = list(tmp_path.glob("*.checkpoint*"))
+    assert len(files) == 3  # the last one, the one before, the lock
+    count[0], stop = 0, 0
+    if why == "damaged":
+        for file in files:
+            file.write_bytes(b"")
+        with pytest.warns(UserWarning, match="training without a checkpoint: .*damaged"):
+            again = singles(draw)
+    else:
+        again = singles(draw)
+    steps = int(whole.history.step[-1]) + 1
+    assert count[0] == (steps if why == "damaged" else steps - 10)
+    assert torch.equal(again.nets.W, whole.nets.W)
+    assert torch.equal(again.history.overlap, whole.history.overlap)
+    assert not list(tmp_path.glob("*.checkpoint*"))
 
 
 def test_draws_that_another_process_has_in_hand_come_last():

@@ -30,8 +30,9 @@ from mvtheory import (
     SReLU,
     train,
 )
+from mvtheory.run import Run
 from mvtheory.store import StoreError, save
-from mvtheory.training import Run, loss_and_gradient
+from mvtheory.training import loss_and_gradient
 
 EXACT = {"rtol": 1e-10, "atol": 1e-12}  # two orders of summation in float64
 VIEWS = MultiView(k=3, P=6, d=8, s=1).views.double()
