@@ -113,7 +113,7 @@ class OneSided:
     """
 
     tau: float = 0.1
-    cut: float = 0.5
+    cut: float = 0.3
 
     def __post_init__(self) -> None:
         check_number("tau", self.tau, low=0, open_low=True)

@@ -61,7 +61,7 @@ def test_all_products_leave_noise_out():
 
 
 def test_the_gradient_of_all_products_is_that_of_autograd():
-    """Inputs that share views and strengths in every way: several patches, ranges of strengths, views that are absent."""
+    """Inputs share views and strengths: several patches, ranges of strengths, views that are absent."""
     nets, data, views = problem()
     small, strengths, _ = all_products(nets, data, views)
     stack, rows = torch.arange(3), torch.tensor([3, 47, 20, 3, 11])
