@@ -25,7 +25,7 @@ CLEAN = replace(
     task=replace(SETTING.task, main=(1.0, 1.0), weak=(0.4, 0.4), noise_signal=0.0, noise_background=0.0),
     single=0,
     members=4,
-    pupils=3,
+    pupils=2,
     test_multi=1000,
     lessons=Schedule(steps=600, stop_loss=0.01, eta=20000.0),
 )
