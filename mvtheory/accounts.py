@@ -64,7 +64,7 @@ def squared_loss(G: Float[np.ndarray, "n k"], y: Int[np.ndarray, " n"]) -> float
 def by_size(
     p: Float[np.ndarray, "B n k"],
     y: Int[np.ndarray, " n"],
-    sizes: Iterable[int],
+    sizes: Iterable[Any],
     score: Callable[[np.ndarray, np.ndarray], float] = shared_error,
     *,
     choices: int = 300,
@@ -166,7 +166,7 @@ def towards_floor(errors: Float[np.ndarray, " L"]) -> Float[np.ndarray, " L"]:
     return floor + (errors[0] - floor) / np.arange(1, L + 1)
 
 
-def promised(p: Float[np.ndarray, "B n k"], y: Int[np.ndarray, " n"], sizes: Iterable[int]) -> Float[np.ndarray, " s"]:
+def promised(p: Float[np.ndarray, "B n k"], y: Int[np.ndarray, " n"], sizes: Iterable[Any]) -> Float[np.ndarray, " s"]:
     r"""Return the error that mean and variance alone can promise to an average of L members.
 
     An input's margin, the output of the label minus that of the strongest rival of the members' average, has over
@@ -193,8 +193,8 @@ def promised(p: Float[np.ndarray, "B n k"], y: Int[np.ndarray, " n"], sizes: Ite
     rivals[rows, y] = -np.inf
     margin = p[:, rows, y] - p[:, rows, rivals.argmax(-1)]
     mean, variance = margin.mean(0), margin.var(0, ddof=1)
-    odds = np.where(mean > 0, mean, 0.0) ** 2
-    return np.array([np.mean(variance / (variance + size * odds + (variance + odds == 0))) for size in sizes])
+    odds = np.where(mean > 0, mean, np.nan) ** 2
+    return np.array([np.nan_to_num(variance / (variance + size * odds), nan=1.0).mean() for size in sizes])
 
 
 def staged_votes(boosted: AdaBoostClassifier, X: Any) -> Float[np.ndarray, "rounds n k"]:
@@ -238,6 +238,7 @@ def margins(votes: Float[np.ndarray, "*stack n k"], y: Int[np.ndarray, " n"], ri
     """
     check_choice("rival", rival, ("strongest", "average"))
     check_labels("y", y, votes.shape[-1])
+    check_shape("votes", votes, (..., len(y), None))
     rows = np.arange(len(y))
     own = votes[..., rows, y]
     if rival == "average":
@@ -247,18 +248,25 @@ def margins(votes: Float[np.ndarray, "*stack n k"], y: Int[np.ndarray, " n"], ri
     return own - others.max(-1)
 
 
-def margin_bound(errors: Float[np.ndarray, " rounds"], k: int, theta: float | int) -> Float[np.ndarray, " rounds"]:
+def margin_bound(
+    errors: Float[np.ndarray, " rounds"], weights: Float[np.ndarray, " rounds"], k: int, theta: float | int
+) -> Float[np.ndarray, " rounds"]:
     r"""Return the bound on the share of training inputs whose margin over the average rival is at most theta.
 
-    After each round of AdaBoost (SAMME) whose members had the weighted training errors :math:`\varepsilon_t`:
+    After each round of boosting whose members had the weighted training errors :math:`\varepsilon_t` and got the
+    weights :math:`\alpha_t`:
 
-    .. math:: \prod_t k (1 - \varepsilon_t)
-              \left(\frac{\varepsilon_t}{(k - 1)(1 - \varepsilon_t)}\right)^{(1 - \theta)(1 - 1/k)}.
+    .. math:: \prod_t \big(1 - \varepsilon_t + \varepsilon_t e^{\alpha_t}\big)\, e^{-\alpha_t (1 - \theta)(1 - 1/k)}.
+
+    With the weights of AdaBoost (SAMME), :math:`\alpha_t = \log((1 - \varepsilon_t)/\varepsilon_t) + \log(k - 1)`, the
+    first factor is :math:`k (1 - \varepsilon_t)`.
 
     Parameters
     ----------
     errors : array, shape [rounds]
-        In (0, 1).
+        In [0, 1].
+    weights : array, shape [rounds]
+        Positive.
     k : int, >= 2
         Classes.
     theta : float, in [-1, 1]
@@ -268,10 +276,11 @@ def margin_bound(errors: Float[np.ndarray, " rounds"], k: int, theta: float | in
     -------
     array, shape [rounds]
     """
+    check_shape("weights", weights, errors.shape)
     check_int("k", k, low=2)
     check_number("theta", theta, low=-1, high=1)
-    weights = np.log((1 - errors) / errors) + np.log(k - 1)
-    return np.exp(np.cumsum(np.log(k * (1 - errors)) - weights * (1 - theta) * (1 - 1 / k)))
+    factors = 1 - errors + errors * np.exp(weights)
+    return np.exp(np.cumsum(np.log(factors) - weights * (1 - theta) * (1 - 1 / k)))
 
 
 def _check_members(p: np.ndarray, y: np.ndarray, low: int = 1) -> None:

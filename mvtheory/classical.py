@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
@@ -19,7 +19,7 @@ from torch import Tensor
 
 from mvtheory._check import check_finite, check_int, check_number, check_shape
 from mvtheory.data import Sample
-from mvtheory.features import tangent_features
+from mvtheory.features import one_hot, tangent_features
 from mvtheory.model import PatchNets, SReLU
 
 __all__ = ["TangentClassifier", "tree_features"]
@@ -154,15 +154,7 @@ class TangentClassifier(ClassifierMixin, BaseEstimator):
         self.nets_ = PatchNets.init(
             1, k=k, m=self.m, d=width // self.patches, sigma_0=self.sigma_0, seed=seed, activation=activation
         ).to(torch.float64)
-        features = self._features(X)  # [k, n, m d]
-        weighted = features * weights[:, None]
-        gram = features.transpose(1, 2) @ weighted
-        # A class none of whose neurons is ever active has no features, and its outputs are 0.
-        scale = gram.diagonal(dim1=1, dim2=2).sum(-1).clamp(min=torch.finfo(gram.dtype).tiny)
-        gram.diagonal(dim1=1, dim2=2).add_(ridge * scale[:, None])
-        targets = torch.nn.functional.one_hot(torch.as_tensor(codes), k).to(torch.float64)
-        right = weighted.transpose(1, 2) @ targets.T[..., None]
-        self.delta_ = torch.cholesky_solve(right, torch.linalg.cholesky(gram))[..., 0]
+        self.delta_ = _ridge(self._features(X), torch.as_tensor(codes), weights, ridge)
         return self
 
     def outputs(self, X: Any) -> Float[np.ndarray, "n k"]:
@@ -181,7 +173,21 @@ class TangentClassifier(ClassifierMixin, BaseEstimator):
         return self.classes_[best]
 
     def _features(self, X: np.ndarray) -> Tensor:
-        return tangent_features(self.nets_, torch.as_tensor(X).reshape(len(X), self.patches, -1))[0]
+        return tangent_features(self.nets_, torch.tensor(X).reshape(len(X), self.patches, -1))[0]
+
+
+def _ridge(
+    features: Float[Tensor, "k n f"], y: Int[Tensor, " n"], weights: Float[Tensor, " n"], ridge: float
+) -> Float[Tensor, "k f"]:
+    """Return the weights of the regressions of each class on its own features; `weights` sum to 1."""
+    weighted = features * weights[:, None]
+    gram = features.transpose(1, 2) @ weighted
+    # A class none of whose neurons is ever active has no features, and its outputs are 0.
+    scale = gram.diagonal(dim1=1, dim2=2).sum(-1).clamp(min=torch.finfo(gram.dtype).tiny)
+    gram.diagonal(dim1=1, dim2=2).add_(ridge * scale[:, None])
+    targets = one_hot(y, len(features), features.dtype)[0]
+    right = weighted.transpose(1, 2) @ targets.T[..., None]
+    return torch.cholesky_solve(right, torch.linalg.cholesky(gram))[..., 0]
 
 
 def _nearest_probabilities(F: np.ndarray) -> np.ndarray:

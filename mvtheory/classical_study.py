@@ -167,16 +167,19 @@ class ClassicalStudy:
     def _boosting(self, model: AdaBoostClassifier, X: list, y: list) -> dict[str, np.ndarray]:
         """Return errors and margins by round; the last one stands for rounds that were not needed."""
         votes = [staged_votes(model, rows) for rows in X]
-        short, k = self.rounds - len(votes[0]), votes[0].shape[-1]
+        done, k = votes[0].shape[0], votes[0].shape[-1]
+        rounds = (model.estimator_errors_[:done], model.estimator_weights_[:done])
         found = {
             "boost margins": np.quantile(margins(votes[0], y[0]), LEVELS, -1).T,
             "boost below": (margins(votes[0], y[0], "average") <= 0).mean(-1),
-            "boost bound": margin_bound(model.estimator_errors_[: len(votes[0])], k, 0),
+            "boost bound": margin_bound(*rounds, k, 0),
             "boost errors": np.array(
                 [[shared_error(G, labels) for G in v] for v, labels in zip(votes, y, strict=True)]
             ).T,
         }
-        return {name: np.concatenate([value, np.repeat(value[-1:], short, 0)]) for name, value in found.items()}
+        return {
+            name: np.concatenate([value, np.repeat(value[-1:], self.rounds - done, 0)]) for name, value in found.items()
+        }
 
     def _sets(self, draw: Draw, y: np.ndarray) -> np.ndarray:
         """Split the loss of bagged trees on multi-view inputs over several training sets."""
