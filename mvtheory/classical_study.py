@@ -13,6 +13,7 @@ from sklearn.base import ClassifierMixin
 from sklearn.ensemble import AdaBoostClassifier, BaggingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.tree import DecisionTreeClassifier
+from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from mvtheory._check import check_choice, check_int, check_number
@@ -104,7 +105,8 @@ class ClassicalStudy:
         return ClassicalResults(self, tensors, meta["seconds"])
 
     def _compute(self) -> Tensors:
-        parts = [self._on(Draw(number, self.setting)) for number in self.draws]
+        with threadpool_limits(1):  # so that sums have one order, whatever the machine
+            parts = [self._on(Draw(number, self.setting)) for number in self.draws]
         return {name: torch.as_tensor(np.stack([part[name] for part in parts])) for name in parts[0]}
 
     def _on(self, draw: Draw) -> dict[str, np.ndarray]:
