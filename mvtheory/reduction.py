@@ -67,6 +67,10 @@ class OwnViewNets(PatchNets):
         """Return the outputs F of all nets on the strengths `x`."""
         return self._outputs(x)
 
+    def _compiled(self, x: Tensor) -> bool:
+        """There are no patches to multiply."""
+        return False
+
     def forward_blocks(self, x: Tensor) -> Iterator[tuple[slice, Tensor, Tensor]]:
         """Yield one block: all rows, their outputs [n, L, k], and the slopes [e, L, m] of the views present."""
         row, i, view, z, count = _present(x)

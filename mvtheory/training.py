@@ -280,14 +280,16 @@ def loss_and_gradient(
     nets: PatchNets, x: Tensor, objective: Objective, rows: Tensor, alive: Tensor
 ) -> tuple[dict[str, Tensor], Float[Tensor, "L k m d"]]:
     """Return mean loss, error and residual [L] of the inputs `rows`, and the gradient."""
-    gradient = torch.zeros_like(nets.W)
     n, L, k = len(rows), *nets.W.shape[:2]
     x = x if torch.equal(rows, torch.arange(len(x))) else x[rows]  # no copy where all are used
     loss, outputs = nets.W.new_empty(n, L), nets.W.new_empty(n, L, k)
-    for block, F, slope in nets.forward_blocks(x):
+
+    def push(block: slice, F: Tensor) -> Tensor:
         outputs[block] = F
         loss[block], dF = objective(F, rows[block], alive)
-        nets.add_gradient(gradient, x[block], slope, dF / n)
+        return dF / n
+
+    gradient = nets.gradient(x, push)
     scores = outputs.mean(1, keepdim=True).expand_as(outputs) if objective.joint else outputs
     label = objective.y[rows][:, None].expand(n, L)
     residual = 1 - scores.softmax(-1).gather(-1, label[..., None])[..., 0]
