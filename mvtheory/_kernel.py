@@ -22,8 +22,6 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-__all__ = ["PANEL_BYTES", "ROWS", "WIDE", "backward", "filled", "forward"]
-
 #: Whether the vector unit has 32 registers of 64 bytes: 28 of them hold a tile, the others what is multiplied.
 WIDE = bool(llvmlite.binding.get_host_cpu_features().get("avx512f", False))
 VECTOR_BYTES = 64

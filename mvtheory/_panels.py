@@ -17,8 +17,6 @@ from torch import Tensor
 from mvtheory._check import check_shape
 from mvtheory._kernel import PANEL_BYTES, ROWS, WIDE, backward, filled, forward
 
-__all__ = ["Look", "serves"]
-
 Map = Callable[..., Iterator[Any]]
 
 
