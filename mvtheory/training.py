@@ -20,6 +20,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from mvtheory._check import check_choice, check_finite, check_int, check_labels, check_number, check_shape
+from mvtheory._fused import log_softmax
 from mvtheory.data import Sample
 from mvtheory.model import PatchNets, SReLU
 from mvtheory.reduction import Strengths
@@ -74,7 +75,7 @@ class CrossEntropy:
 
     def __call__(self, F: Tensor, rows: Tensor, nets: Tensor) -> tuple[Tensor, Tensor]:
         """Return loss and gradient, see :class:`Objective`."""
-        log_p = nnf.log_softmax(F, -1)
+        log_p = log_softmax(F)
         label = nnf.one_hot(self.y[rows], F.shape[-1])[:, None]
         return -(log_p * label).sum(-1), log_p.exp() - label
 
@@ -292,7 +293,7 @@ def loss_and_gradient(
     gradient = nets.gradient(x, push)
     scores = outputs.mean(1, keepdim=True).expand_as(outputs) if objective.joint else outputs
     label = objective.y[rows][:, None].expand(n, L)
-    residual = 1 - scores.softmax(-1).gather(-1, label[..., None])[..., 0]
+    residual = 1 - log_softmax(scores).gather(-1, label[..., None])[..., 0].exp()
     columns = {"loss": loss, "error": (scores.argmax(-1) != label).to(loss), "residual": residual}
     stats = {name: column.mean(0) for name, column in columns.items()}
     return stats, gradient
