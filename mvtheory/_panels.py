@@ -9,7 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any
+from contextvars import ContextVar
+from functools import wraps
+from inspect import signature
+from typing import Any, ParamSpec, TypeVar
 
 import torch
 from torch import Tensor
@@ -18,6 +21,33 @@ from mvtheory._check import check_shape
 from mvtheory._kernel import PANEL_BYTES, ROWS, WIDE, backward, filled, forward
 
 Map = Callable[..., Iterator[Any]]
+Args, T = ParamSpec("Args"), TypeVar("T")
+
+#: How many threads compiled code may use, where torch itself keeps to one; None where both may use as many as torch.
+_THREADS: ContextVar[int | None] = ContextVar("threads", default=None)
+
+
+def undisturbed(function: Callable[Args, T]) -> Callable[Args, T]:
+    """Let torch keep to one thread while `function`, of `nets` and `data`, leaves the heavy work to compiled code.
+
+    The threads of torch wait by spinning: what little they did would cost the compiled code a core.
+    """
+
+    @wraps(function)
+    def run(*args: Args.args, **kwargs: Args.kwargs) -> T:
+        given = signature(function).bind(*args, **kwargs).arguments
+        if not given["nets"].compiled(given["data"].x):
+            return function(*args, **kwargs)
+        threads = torch.get_num_threads()
+        token = _THREADS.set(threads)
+        torch.set_num_threads(1)
+        try:
+            return function(*args, **kwargs)
+        finally:
+            torch.set_num_threads(threads)
+            _THREADS.reset(token)
+
+    return run
 
 
 def serves(W: Tensor, x: Tensor) -> bool:
@@ -36,7 +66,7 @@ class Look:
     q, varrho : int, float
         Power and cut of the activation.
     block : int
-        About how many pre-activations are held at a time.
+        About how many pre-activations each thread holds at a time.
     """
 
     def __init__(self, W: Tensor, x: Tensor, q: int, varrho: float, block: int) -> None:
@@ -49,8 +79,8 @@ class Look:
         self.which, self.first = filled(self.patches, P)
         self.weights = _panels(W.reshape(-1, d))
         panels, _, width = self.weights.shape
-        self.threads = min(torch.get_num_threads(), n)
-        self.blocks = -(-n // max(self.threads, block // (P * panels * width)))
+        self.threads = min(_THREADS.get() or torch.get_num_threads(), n)
+        self.blocks = -(-n // (self.threads * max(1, block // (P * panels * width))))
         rows = -(-n // (self.blocks * self.threads)) * P  # of a thread, at most
         self.slopes = W.new_empty(self.threads, panels * (rows + ROWS) * width).numpy()
         self.sums = W.new_zeros(self.threads, *self.weights.shape)

@@ -148,12 +148,12 @@ class PatchNets:
 
     def _outputs(self, x: Tensor) -> Tensor:
         self.check_inputs("x", x)
-        if self._compiled(x):
+        if self.compiled(x):
             return self._look(x).outputs().transpose(0, 1)
         outputs = [value for _, value, _ in self.forward_blocks(x)]
         return torch.cat(outputs).transpose(0, 1)
 
-    def _compiled(self, x: Tensor) -> bool:
+    def compiled(self, x: Tensor) -> bool:
         """Tell whether compiled code does all the work; else torch multiplies."""
         return serves(self.W, x)
 
@@ -174,7 +174,7 @@ class PatchNets:
         -------
         Tensor, shape [L, k, m, d]
         """
-        if self._compiled(x):
+        if self.compiled(x):
             return self._look(x).gradient(push)
         gradient = torch.zeros_like(self.W)
         for rows, F, slope in self.forward_blocks(x):

@@ -67,7 +67,7 @@ class OwnViewNets(PatchNets):
         """Return the outputs F of all nets on the strengths `x`."""
         return self._outputs(x)
 
-    def _compiled(self, x: Tensor) -> bool:
+    def compiled(self, x: Tensor) -> bool:
         """There are no patches to multiply."""
         return False
 

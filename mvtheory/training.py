@@ -21,6 +21,7 @@ from tqdm.auto import tqdm
 
 from mvtheory._check import check_choice, check_finite, check_int, check_labels, check_number, check_shape
 from mvtheory._fused import log_softmax
+from mvtheory._panels import undisturbed
 from mvtheory.data import Sample
 from mvtheory.model import PatchNets, SReLU
 from mvtheory.reduction import Strengths
@@ -212,6 +213,7 @@ class Run:
         return cls(nets, History(**tensors))
 
 
+@undisturbed
 def train(
     nets: PatchNets,
     data: Sample | Strengths,
