@@ -30,6 +30,8 @@ ROWS = 14
 
 # Rows that are worked on at one go, so that they stay in the innermost caches.
 FEW, MANY = 8 * ROWS, 16 * ROWS
+# Patches up to this size can be read in strips without a copy.
+SHORT = 128
 
 INT = ir.IntType(64)
 Values = list[list[ir.Value]]
@@ -289,14 +291,16 @@ def backward(zero, x, patches, first, start, stop, slopes, dF, m, gradient):  # 
     while i < stop:
         j = _until(first, i, stop)
         rows = first[j] - first[i]
-        left = np.empty(rows * d, x.dtype)
-        for t in range(cuts):
+        # Short patches that follow each other in memory are used where they are, others are cut in strips.
+        there = d <= SHORT and rows > 0 and patches[first[j] - 1] - patches[first[i]] == rows - 1
+        left = np.empty(0 if there else rows * d, x.dtype)
+        for t in range(0 if there else cuts):
             lo, hi = d * t // cuts, d * (t + 1) // cuts
             at = rows * lo
             for r in range(rows):
-                source = x[patches[first[i] + r]]
+                patch = x[patches[first[i] + r]]
                 for e in range(lo, hi):
-                    left[at] = source[e]
+                    left[at] = patch[e]
                     at += 1
         factor = np.zeros((j - i, panels * width), x.dtype)
         for h in range(i, j):
@@ -313,8 +317,13 @@ def backward(zero, x, patches, first, start, stop, slopes, dF, m, gradient):  # 
                     )  # fmt: skip
             for t in range(cuts):
                 lo, hi = d * t // cuts, d * (t + 1) // cuts
+                # Arrays whose addresses are in use are named inside the loop: numba frees them after the last mention.
+                if there:
+                    source, step = x.ctypes.data + (patches[first[i]] * d + lo) * x.itemsize, d
+                else:
+                    source, step = left.ctypes.data + rows * lo * x.itemsize, hi - lo
                 accumulate(
-                    zero, left.ctypes.data + rows * lo * x.itemsize, hi - lo, at, rows,
+                    zero, source, step, at, rows,
                     gradient.ctypes.data + (p * d + lo) * line, hi - lo,
                 )  # fmt: skip
         i = j

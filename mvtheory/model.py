@@ -192,7 +192,8 @@ class PatchNets:
         L, k, m, d = self.W.shape
         n, P, _ = x.shape
         weights = self.W.reshape(-1, d)
-        size = max(1, min(n, BLOCK // (P * len(weights))))
+        block = BLOCK if x.device.type == "cpu" else 16 * BLOCK
+        size = max(1, min(n, block // (P * len(weights))))
         buffer = None if self.W.requires_grad or x.requires_grad else x.new_empty(size * P, len(weights))
         for start in range(0, n, size):
             rows = slice(start, min(start + size, n))

@@ -42,6 +42,10 @@ class Strengths:
     def __len__(self) -> int:
         return len(self.y)
 
+    def to(self, device: torch.device | str) -> Strengths:
+        """Return the inputs on another device."""
+        return Strengths(self.x.to(device), self.y.to(device))
+
 
 @dataclass(frozen=True)
 class OwnViewNets(PatchNets):

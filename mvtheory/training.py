@@ -225,6 +225,11 @@ def train(
 ) -> Run:
     """Train all nets on the same data.
 
+    On one machine with one number of threads (:func:`torch.set_num_threads`) the same call gives the same bits. Nets
+    and data may lie on a GPU: ``nets.to("cuda")``, ``data.to("cuda")``. Products there are in full single precision
+    (no TF32) unless the caller tells torch otherwise. Beside inputs, weights and outputs, memory holds a block of
+    pre-activations of fixed size.
+
     Parameters
     ----------
     nets : PatchNets
@@ -253,7 +258,7 @@ def train(
     L = len(nets)
     objective = CrossEntropy(data.y) if objective is None else objective
     _check_task(nets, data, objective, views)
-    W, alive = nets.W.detach().clone(), torch.arange(L)
+    W, alive = nets.W.detach().clone(), torch.arange(L, device=nets.W.device)
     update = _Rescaled(schedule) if schedule.optimizer == "gd" else _Optimizer(W, schedule)
     batches = _batches(len(data), schedule)
     records, state = [], {key: W.new_zeros(L) for key in ("time", "loss", "error", "residual")}
@@ -284,7 +289,8 @@ def loss_and_gradient(
 ) -> tuple[dict[str, Tensor], Float[Tensor, "L k m d"]]:
     """Return mean loss, error and residual [L] of the inputs `rows`, and the gradient."""
     n, L, k = len(rows), *nets.W.shape[:2]
-    x = x if torch.equal(rows, torch.arange(len(x))) else x[rows]  # no copy where all are used
+    rows, alive = rows.to(x.device), alive.to(x.device)
+    x = x if torch.equal(rows, torch.arange(len(x), device=x.device)) else x[rows]  # no copy where all are used
     loss, outputs = nets.W.new_empty(n, L), nets.W.new_empty(n, L, k)
 
     def push(block: slice, F: Tensor) -> Tensor:
