@@ -130,13 +130,13 @@ def _tiles(zero, rows, right, W, z, sums):
             for t in range(rows.shape[1]):
                 multiply(
                     zero, rows[i, t].ctypes.data, ROWS, W.ctypes.data + p * d * line, d,
-                    z.ctypes.data + t * ROWS * line, ROWS,
+                    z.ctypes.data + t * ROWS * line, ROWS, 0,
                 )  # fmt: skip
             for t in range(cuts):
                 lo, hi = d * t // cuts, d * (t + 1) // cuts
                 accumulate(
                     zero, right[i].ctypes.data + few * lo * W.itemsize, hi - lo, z.ctypes.data, few,
-                    sums.ctypes.data + (p * d + lo) * line, hi - lo,
+                    sums.ctypes.data + (p * d + lo) * line, hi - lo, 0,
                 )  # fmt: skip
 
 

@@ -9,6 +9,8 @@ All of it is one module, since numba compiles anew what has changed in a functio
 
 from __future__ import annotations
 
+import itertools
+
 # mypy: disable-error-code="call-arg"
 # (numba passes the typing context of an intrinsic by itself)
 from collections.abc import Callable, Iterable
@@ -89,48 +91,59 @@ class _Vectors:
 
 
 def _tiles(sizes: Iterable[int], *, add: bool) -> Any:
-    """Return the product of a tile for each number of rows in `sizes`."""
+    """Return the product of a tile for each number of rows in `sizes`, of a whole panel or its left half."""
 
     @intrinsic
-    def product(typing: Any, zero: Any, A: Any, step: Any, B: Any, count: Any, C: Any, rows: Any) -> Any:
+    def product(typing: Any, zero: Any, A: Any, step: Any, B: Any, count: Any, C: Any, rows: Any, half: Any) -> Any:
         def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> ir.Value:
-            v, (_, A, step, B, count, C, rows) = _Vectors(context, builder, zero), args
+            v, (_, A, step, B, count, C, rows, half) = _Vectors(context, builder, zero), args
             done = builder.append_basic_block("done")
-            switch = builder.switch(rows, done)
-            for size in sizes:
-                switch.add_case(ir.Constant(INT, size), builder.append_basic_block("rows"))
+            switch = builder.switch(builder.add(builder.add(rows, rows), half), done)
+            for size, halved in itertools.product(sizes, (False, True)):
+                switch.add_case(ir.Constant(INT, 2 * size + halved), builder.append_basic_block("rows"))
                 builder.position_at_end(switch.cases[-1][1])
-                _tile(v, A, step, B, count, C, size, add)
+                _tile(v, A, step, B, count, C, size, 1 if halved else 2, add)
                 builder.branch(done)
             builder.position_at_end(done)
             return context.get_dummy_value()
 
-        return types.void(zero, *[types.intp] * 6), generate
+        return types.void(zero, *[types.intp] * 7), generate
 
     return product
 
 
 def _tile(
-    v: _Vectors, A: ir.Value, step: ir.Value, B: ir.Value, count: ir.Value, C: ir.Value, rows: int, add: bool
+    v: _Vectors,
+    A: ir.Value,
+    step: ir.Value,
+    B: ir.Value,
+    count: ir.Value,
+    C: ir.Value,
+    rows: int,
+    width: int,
+    add: bool,
 ) -> None:
+    """Multiply `rows` by `width` vectors of a panel."""
+
     def body(state: list[ir.Value]) -> list[ir.Value]:
         a, b, *sums = state
-        right = [v.load(b, 0), v.load(b, 1)]
+        right = [v.load(b, j) for j in range(width)]
         for i in range(rows):  # in this order few registers are in use at a time
             left = v.spread(v.load(a, i))
-            for j in range(2):
-                sums[2 * i + j] = v.builder.call(v.fma, [left, right[j], sums[2 * i + j]])
+            for j in range(width):
+                sums[width * i + j] = v.builder.call(v.fma, [left, right[j], sums[width * i + j]])
         return [v.builder.gep(a, [step]), v.at(b, 2), *sums]
 
-    state = [v.pointer(A, scalar=True), v.pointer(B), *[v.constant(0.0)] * (2 * rows)]
+    state = [v.pointer(A, scalar=True), v.pointer(B), *[v.constant(0.0)] * (width * rows)]
     _, _, *sums = v.loop(count, state, body)
     c = v.pointer(C)
-    for i, part in enumerate(sums):
-        v.store(v.builder.fadd(part, v.load(c, i)) if add else part, c, i)
+    for n, part in enumerate(sums):
+        at = n // width * 2 + n % width
+        v.store(v.builder.fadd(part, v.load(c, at)) if add else part, c, at)
 
 
-#: ``multiply(zero, A, step, B, count, C, rows)`` writes C[i] = sum_t A[t][i] B[t] for i < `rows` = ROWS, where A, B, C
-#: are addresses, A[t + 1] lies `step` numbers after A[t], and B and C are panels. `zero` tells the type of number.
+#: ``multiply(zero, A, step, B, count, C, rows, half)`` writes C[i] = sum_t A[t][i] B[t] for i < `rows` = ROWS, where A, B, C
+#: are addresses, A[t + 1] lies `step` numbers after A[t], and B and C are panels, or their left halves if `half` is 1. `zero` tells the type of number.
 multiply = _tiles([ROWS], add=False)
 #: The same for any `rows` from 1 to ROWS, added to what C holds.
 accumulate = _tiles(range(1, ROWS + 1), add=True)
@@ -145,51 +158,61 @@ def activate(typing: Any, zero: Any, Z: Any, count: Any, total: Any, q: Any, var
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> ir.Value:
         v, (_, Z, count, total, q, varrho) = _Vectors(context, builder, zero), args
-        one = ir.Constant(v.scalar, 1.0)
-        cut, inverse = v.spread(varrho), v.spread(builder.fdiv(one, varrho))
-        share = v.spread(builder.fdiv(varrho, builder.sitofp(q, v.scalar)))
-        nil, unit = v.constant(0.0), v.constant(1.0)
-
-        def body(state: list[ir.Value]) -> list[ir.Value]:
-            pointer, *sums = state
-            rows = [v.load(pointer, 0), v.load(pointer, 1)]
-            positive = [builder.fcmp_ordered(">", z, nil) for z in rows]
-            low = [builder.select(p, z, nil) for p, z in zip(positive, rows, strict=True)]
-            below = [builder.fcmp_ordered("<=", z, cut) for z in rows]
-            u = [builder.select(b, builder.fmul(z, inverse), unit) for b, z in zip(below, low, strict=True)]
-            slope = [builder.select(p, unit, nil) for p in positive]
-            power = builder.sub(q, ir.Constant(INT, 1))
-            slope = _power(v, slope, u, power)
-            for i in range(2):
-                beyond = builder.select(below[i], nil, builder.fsub(rows[i], cut))
-                value = builder.call(v.fma, [builder.fmul(u[i], slope[i]), share, beyond])
-                sums[i] = builder.fadd(sums[i], value)
-                v.store(slope[i], pointer, i)
-            return [v.at(pointer, 2), *sums]
-
-        _, *sums = v.loop(count, [v.pointer(Z), nil, nil], body)
-        for i in range(2):
-            v.store(sums[i], v.pointer(total), i)
+        any_q, done = builder.append_basic_block("any"), builder.append_basic_block("done")
+        switch = builder.switch(q, any_q)
+        for known in (1, 2, 3, 4):
+            switch.add_case(ir.Constant(INT, known), builder.append_basic_block("q"))
+            builder.position_at_end(switch.cases[-1][1])
+            _activate(v, Z, count, total, q, varrho, known)
+            builder.branch(done)
+        builder.position_at_end(any_q)
+        _activate(v, Z, count, total, q, varrho, None)
+        builder.branch(done)
+        builder.position_at_end(done)
         return context.get_dummy_value()
 
     return types.void(zero, types.intp, types.intp, types.intp, types.intp, zero), generate
 
 
-def _power(v: _Vectors, slope: list[ir.Value], u: list[ir.Value], power: ir.Value) -> list[ir.Value]:
-    """Multiply the slopes by u, `power` >= 0 times."""
-    before = v.builder.block
-    more, done = v.builder.append_basic_block("power"), v.builder.append_basic_block("powered")
-    v.builder.cbranch(v.builder.icmp_signed(">", power, ir.Constant(INT, 0)), more, done)
-    v.builder.position_at_end(more)
-    result = v.loop(power, slope, lambda state: [v.builder.fmul(s, t) for s, t in zip(state, u, strict=True)])
-    last = v.builder.block
-    v.builder.branch(done)
-    v.builder.position_at_end(done)
-    phis = [v.builder.phi(v.type) for _ in slope]
-    for phi, first, value in zip(phis, slope, result, strict=True):
-        phi.add_incoming(first, before)
-        phi.add_incoming(value, last)
-    return phis
+def _activate(
+    v: _Vectors, Z: ir.Value, count: ir.Value, total: ir.Value, q: ir.Value, varrho: ir.Value, known: int | None
+) -> None:
+    """Do the work of `activate`, where q is `known` or, if None, larger."""
+    builder, one = v.builder, ir.Constant(v.scalar, 1.0)
+    cut, inverse = v.spread(varrho), v.spread(builder.fdiv(one, varrho))
+    share = v.spread(builder.fdiv(varrho, builder.sitofp(q, v.scalar)))
+    nil, unit = v.constant(0.0), v.constant(1.0)
+
+    def positive(z: ir.Value) -> ir.Value:
+        return builder.select(builder.fcmp_ordered("<", z, nil), nil, z)  # NaN stays NaN
+
+    def power(u: ir.Value, z: ir.Value) -> ir.Value:
+        if known == 1:
+            return builder.select(builder.fcmp_ordered(">", z, nil), unit, nil)
+        slope = u
+        for _ in range(2, known or 2):
+            slope = builder.fmul(slope, u)
+        if known is None:
+            times = builder.sub(q, ir.Constant(INT, 2))
+            (slope,) = v.loop(times, [slope], lambda state: [builder.fmul(state[0], u)])
+        return slope
+
+    def body(state: list[ir.Value]) -> list[ir.Value]:
+        pointer, *sums = state
+        for i in range(2):
+            z = v.load(pointer, i)
+            low = positive(z)
+            u = builder.fmul(low, inverse)
+            u = builder.select(builder.fcmp_ordered("<", u, unit), u, unit)
+            slope = power(u, z)
+            value = builder.call(v.fma, [builder.fmul(u, slope), share, positive(builder.fsub(low, cut))])
+            sums[i] = builder.fadd(sums[i], value)
+            v.store(slope, pointer, i)
+        return [v.at(pointer, 2), *sums]
+
+    _, *sums = v.loop(count, [v.pointer(Z), nil, nil], body)
+    for i in range(2):
+        v.store(sums[i], v.pointer(total), i)
 
 
 @intrinsic
@@ -240,6 +263,12 @@ def _until(first, i, stop):  # type: ignore[no-untyped-def]
     return best
 
 
+@numba.njit
+def _half(p, panels, width, columns):  # type: ignore[no-untyped-def]
+    """Tell whether panel p is the last and has nothing but padding in its right half, which is left alone then."""
+    return int(p == panels - 1 and columns <= panels * width - width // 2)
+
+
 @numba.njit(cache=True, nogil=True)
 def forward(zero, x, patches, first, start, stop, slopes, F, W, m, q, varrho):  # type: ignore[no-untyped-def]
     """Write the outputs F of inputs start ... stop - 1, and the slopes of all their pre-activations."""
@@ -258,11 +287,12 @@ def forward(zero, x, patches, first, start, stop, slopes, F, W, m, q, varrho):  
                 left[r // ROWS, e, r % ROWS] = source[e]
         total = np.zeros((j - i, panels, width), x.dtype)
         for p in range(panels):
+            half = _half(p, panels, width, F.shape[1] * m)
             at = slopes.ctypes.data + (p * height + first[i] - first[start]) * line
             for t in range(tiles):
                 multiply(
                     zero, left.ctypes.data + t * d * ROWS * x.itemsize, ROWS, W.ctypes.data + p * d * line, d,
-                    at + t * ROWS * line, ROWS,
+                    at + t * ROWS * line, ROWS, half,
                 )  # fmt: skip
             for h in range(i, j):
                 if first[h + 1] > first[h]:
@@ -308,6 +338,7 @@ def backward(zero, x, patches, first, start, stop, slopes, dF, m, gradient):  # 
                 for c in range(g * m, (g + 1) * m):
                     factor[h - i, c] = dF[h - start, g]
         for p in range(panels if rows > 0 else 0):
+            half = _half(p, panels, width, dF.shape[1] * m)
             at = slopes.ctypes.data + (p * height + first[i] - first[start]) * line
             for h in range(i, j):
                 if first[h + 1] > first[h]:
@@ -324,6 +355,6 @@ def backward(zero, x, patches, first, start, stop, slopes, dF, m, gradient):  # 
                     source, step = left.ctypes.data + rows * lo * x.itemsize, hi - lo
                 accumulate(
                     zero, source, step, at, rows,
-                    gradient.ctypes.data + (p * d + lo) * line, hi - lo,
+                    gradient.ctypes.data + (p * d + lo) * line, hi - lo, half,
                 )  # fmt: skip
         i = j
