@@ -202,6 +202,12 @@ def slope(problem: Problem, repeats: int) -> dict:
     return {"nets": counts, "seconds": [seconds[f"{L}"] for L in counts], "net": net, "products_of_a_net": share}
 
 
+def capacity(problem: Problem, memory: int = 2**32) -> int:
+    """Return how many inputs fit into memory: their patches, and a dozen arrays of the size of the nets' outputs."""
+    fixed = 2**29  # the libraries, the blocks of the threads, weights and gradients
+    return (memory - fixed) // (4 * problem.P * problem.d + 12 * 4 * problem.L * problem.k)
+
+
 def main() -> None:
     """Run all of it."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -222,8 +228,11 @@ def main() -> None:
             times = "{seconds:8.4f} s  x {ratio_to_ours:5.2f}  {share_of_gemm:4.0%}".format(**row)
             print(f"  {row['name']:28s} {times} of the products' rate")
     print(f"one more net costs {line['net']:.4f} s a step, its products alone {line['products_of_a_net']:.4f} s")
+    for problem in PROBLEMS:
+        print(f"4 GiB hold {capacity(problem):,} inputs of k = {problem.k}, d = {problem.d}")
     args.out.parent.mkdir(parents=True, exist_ok=True)
     report = {"machine": f"{platform.machine()}, torch {torch.__version__}", "problems": results, "slope": line}
+    report["inputs_in_4_GiB"] = [capacity(problem) for problem in PROBLEMS]
     args.out.write_text(json.dumps(report, indent=1) + "\n")
 
 

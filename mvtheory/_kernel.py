@@ -9,10 +9,9 @@ All of it is one module, since numba compiles anew what has changed in a functio
 
 from __future__ import annotations
 
-import itertools
-
 # mypy: disable-error-code="call-arg"
 # (numba passes the typing context of an intrinsic by itself)
+import itertools
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -113,16 +112,9 @@ def _tiles(sizes: Iterable[int], *, add: bool) -> Any:
 
 
 def _tile(
-    v: _Vectors,
-    A: ir.Value,
-    step: ir.Value,
-    B: ir.Value,
-    count: ir.Value,
-    C: ir.Value,
-    rows: int,
-    width: int,
-    add: bool,
-) -> None:
+    v: _Vectors, A: ir.Value, step: ir.Value, B: ir.Value, count: ir.Value, C: ir.Value,
+    rows: int, width: int, add: bool,
+) -> None:  # fmt: skip
     """Multiply `rows` by `width` vectors of a panel."""
 
     def body(state: list[ir.Value]) -> list[ir.Value]:
@@ -142,8 +134,9 @@ def _tile(
         v.store(v.builder.fadd(part, v.load(c, at)) if add else part, c, at)
 
 
-#: ``multiply(zero, A, step, B, count, C, rows, half)`` writes C[i] = sum_t A[t][i] B[t] for i < `rows` = ROWS, where A, B, C
-#: are addresses, A[t + 1] lies `step` numbers after A[t], and B and C are panels, or their left halves if `half` is 1. `zero` tells the type of number.
+#: ``multiply(zero, A, step, B, count, C, rows, half)`` writes C[i] = sum_t A[t][i] B[t] for i < `rows` = ROWS. A, B and
+#: C are addresses, A[t + 1] lies `step` numbers after A[t]; B and C are panels, or their left halves if `half` is 1.
+#: `zero` tells the type of number.
 multiply = _tiles([ROWS], add=False)
 #: The same for any `rows` from 1 to ROWS, added to what C holds.
 accumulate = _tiles(range(1, ROWS + 1), add=True)
@@ -324,14 +317,12 @@ def backward(zero, x, patches, first, start, stop, slopes, dF, m, gradient):  # 
         # Short patches that follow each other in memory are used where they are, others are cut in strips.
         there = d <= SHORT and rows > 0 and patches[first[j] - 1] - patches[first[i]] == rows - 1
         left = np.empty(0 if there else rows * d, x.dtype)
-        for t in range(0 if there else cuts):
-            lo, hi = d * t // cuts, d * (t + 1) // cuts
-            at = rows * lo
-            for r in range(rows):
-                patch = x[patches[first[i] + r]]
+        for r in range(0 if there else rows):
+            patch = x[patches[first[i] + r]]
+            for t in range(cuts):
+                lo, hi = d * t // cuts, d * (t + 1) // cuts
                 for e in range(lo, hi):
-                    left[at] = patch[e]
-                    at += 1
+                    left[rows * lo + r * (hi - lo) + e - lo] = patch[e]
         factor = np.zeros((j - i, panels * width), x.dtype)
         for h in range(i, j):
             for g in range(dF.shape[1]):

@@ -27,6 +27,11 @@ Args, T = ParamSpec("Args"), TypeVar("T")
 _THREADS: ContextVar[int | None] = ContextVar("threads", default=None)
 
 
+def threads() -> int:
+    """Return how many threads compiled code may use."""
+    return _THREADS.get() or torch.get_num_threads()
+
+
 def undisturbed(function: Callable[Args, T]) -> Callable[Args, T]:
     """Let torch keep to one thread while `function`, of `nets` and `data`, leaves the heavy work to compiled code.
 
@@ -38,14 +43,14 @@ def undisturbed(function: Callable[Args, T]) -> Callable[Args, T]:
         given = signature(function).bind(*args, **kwargs).arguments
         if not given["nets"].compiled(given["data"].x):
             return function(*args, **kwargs)
-        threads = torch.get_num_threads()
-        token = _THREADS.set(threads)
+        before = torch.get_num_threads()
+        token = _THREADS.set(threads())
         torch.set_num_threads(1)
         try:
             return function(*args, **kwargs)
         finally:
-            torch.set_num_threads(threads)
             _THREADS.reset(token)
+            torch.set_num_threads(before)
 
     return run
 
@@ -79,7 +84,7 @@ class Look:
         self.which, self.first = filled(self.patches, P)
         self.weights = _panels(W.reshape(-1, d))
         panels, _, width = self.weights.shape
-        self.threads = min(_THREADS.get() or torch.get_num_threads(), n)
+        self.threads = min(threads(), n)
         self.blocks = -(-n // (self.threads * max(1, block // (P * panels * width))))
         rows = -(-n // (self.blocks * self.threads)) * P  # of a thread, at most
         self.slopes = W.new_empty(self.threads, panels * (rows + ROWS) * width).numpy()
