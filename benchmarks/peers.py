@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import tempfile
 from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
 
 import jax
 import jax.numpy as jnp
@@ -114,7 +115,7 @@ def voting(W: Tensor, x: Tensor, y: Tensor, eta: float, q: int, varrho: float) -
         starts = iter([*W, *W])
         model = torchensemble.VotingClassifier(estimator=Member, n_estimators=len(W), cuda=False)
         model.set_optimizer("SGD", lr=eta)
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory() as folder, redirect_stderr(None), redirect_stdout(None):
             model.fit(loader, epochs=steps, log_interval=10**9, save_model=False, save_dir=folder)
         return torch.stack([net.W.detach() for net in model.estimators_]).numpy()
 

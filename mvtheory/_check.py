@@ -82,7 +82,9 @@ def check_shape(name: str, array: Any, shape: tuple[int | str | EllipsisType | N
 
 def check_finite(name: str, array: Any) -> Any:
     """Return `array`, free of NaN and of infinities."""
-    bad = int((array - array != 0).sum())  # inf - inf and nan - nan are nan, which equals nothing
+    step = max(1, 2**20 // max(1, math.prod(array.shape[1:])))  # in pieces, since a difference of all takes memory
+    pieces = (array[i : i + step] for i in range(0, len(array), step)) if array.shape else (array,)
+    bad = sum(int((piece - piece != 0).sum()) for piece in pieces)  # inf - inf and nan - nan are nan
     if bad:
         raise ValueError(f"{name} must be finite; got {bad} non-finite values")
     return array

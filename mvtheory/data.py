@@ -52,6 +52,10 @@ class Sample:
         """Return the inputs picked by a slice, an index tensor or a mask."""
         return Sample(self.x[rows], self.y[rows], self.strength[rows], self.kept[rows], self.patch_view[rows])
 
+    def to(self, device: torch.device | str) -> Sample:
+        """Return the inputs on another device."""
+        return Sample(**{name: tensor.to(device) for name, tensor in vars(self).items()})
+
     @property
     def single_view(self) -> Bool[Tensor, " n"]:
         """Mask of the single-view inputs."""

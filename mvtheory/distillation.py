@@ -16,6 +16,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from mvtheory._check import check_finite, check_int, check_labels, check_number, check_shape
+from mvtheory._fused import log_softmax
 from mvtheory.training import CrossEntropy
 
 __all__ = ["Distillation", "OnOff", "OneSided", "Rule", "Temperature"]
@@ -128,7 +129,7 @@ class OneSided:
 
     def probabilities(self, F: Tensor) -> Tensor:
         """Return the truncated soft labels p^tau(F); the last axis is the class."""
-        return ((F / self.cut).clamp(max=1) / self.tau).softmax(-1)
+        return log_softmax((F / self.cut).clamp(max=1) / self.tau).exp()
 
 
 @dataclass(frozen=True)
@@ -148,7 +149,7 @@ class Temperature:
 
     def __call__(self, F: Tensor, G: Tensor) -> tuple[Tensor, Tensor]:
         """Return penalty and push, see :class:`Rule`."""
-        log_p, log_target = (F / self.T).log_softmax(-1), (G / self.T).log_softmax(-1)
+        log_p, log_target = log_softmax(F / self.T), log_softmax(G / self.T)
         target = log_target.exp()
         penalty = self.T**2 * (target * (log_target - log_p)).sum(-1)
         return penalty, self.T * (log_p.exp() - target)
@@ -186,6 +187,6 @@ class Distillation:
     def __call__(self, F: Tensor, rows: Tensor, nets: Tensor) -> tuple[Tensor, Tensor]:
         """Return loss and gradient, see :class:`mvtheory.training.Objective`."""
         loss, dF = CrossEntropy(self.y)(F, rows, nets)
-        G = self.G[nets][:, rows].transpose(0, 1)
+        G = self.G[nets[:, None], rows].transpose(0, 1)
         penalty, push = self.rule(F, G)
         return loss + self.weight * penalty, torch.add(dF, push, alpha=self.weight)

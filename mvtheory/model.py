@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,12 +12,13 @@ from torch import Tensor
 
 from mvtheory._check import check_choice, check_finite, check_int, check_number, check_shape
 from mvtheory._fused import pool, weigh
+from mvtheory._panels import Look, serves
 
 __all__ = ["PatchNets", "SReLU"]
 
 # A block of about this many pre-activations stays in the cache between the two matrix products that use it, and
 # is large enough that what is done once per block does not count.
-BLOCK = 2**19
+BLOCK = 2**20
 
 
 @dataclass(frozen=True)
@@ -147,8 +148,38 @@ class PatchNets:
 
     def _outputs(self, x: Tensor) -> Tensor:
         self.check_inputs("x", x)
+        if self.compiled(x):
+            return self._look(x).outputs().transpose(0, 1)
         outputs = [value for _, value, _ in self.forward_blocks(x)]
         return torch.cat(outputs).transpose(0, 1)
+
+    def compiled(self, x: Tensor) -> bool:
+        """Tell whether compiled code does all the work; else torch multiplies."""
+        return serves(self.W, x)
+
+    def _look(self, x: Tensor) -> Look:
+        return Look(self.W, x, self.activation.q, self.activation.varrho, BLOCK)
+
+    def gradient(self, x: Tensor, push: Callable[[slice, Tensor], Tensor]) -> Float[Tensor, "L k m d"]:
+        """Return the sum over inputs of the outputs' gradient times their derivative in the weights.
+
+        Parameters
+        ----------
+        x : Tensor, shape [n, P, d]
+            The inputs.
+        push : callable
+            Turns a block of rows and their outputs [b, L, k] into the gradient with respect to these.
+
+        Returns
+        -------
+        Tensor, shape [L, k, m, d]
+        """
+        if self.compiled(x):
+            return self._look(x).gradient(push)
+        gradient = torch.zeros_like(self.W)
+        for rows, F, slope in self.forward_blocks(x):
+            self.add_gradient(gradient, x[rows], slope, push(rows, F))
+        return gradient
 
     def check_inputs(self, name: str, x: Tensor, n: int | str = "n") -> None:
         """Raise an error that names `x` unless the nets can read it as `n` inputs."""
@@ -161,7 +192,8 @@ class PatchNets:
         L, k, m, d = self.W.shape
         n, P, _ = x.shape
         weights = self.W.reshape(-1, d)
-        size = max(1, min(n, BLOCK // (P * len(weights))))
+        block = BLOCK if x.device.type == "cpu" else 16 * BLOCK
+        size = max(1, min(n, block // (P * len(weights))))
         buffer = None if self.W.requires_grad or x.requires_grad else x.new_empty(size * P, len(weights))
         for start in range(0, n, size):
             rows = slice(start, min(start + size, n))

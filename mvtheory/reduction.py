@@ -11,7 +11,7 @@ an approximation. It leaves out what neurons learn about views of other classes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -45,6 +45,10 @@ class Strengths:
     def __len__(self) -> int:
         return len(self.y)
 
+    def to(self, device: torch.device | str) -> Strengths:
+        """Return the inputs on another device."""
+        return Strengths(self.x.to(device), self.y.to(device))
+
 
 @dataclass(frozen=True)
 class ViewNets(PatchNets):
@@ -68,24 +72,34 @@ class ViewNets(PatchNets):
         """Return the outputs F of all nets on the strengths `x`."""
         return self._outputs(x)
 
-    def forward_blocks(self, x: Tensor) -> Iterator[tuple[slice, Tensor, tuple[_Seen, Tensor]]]:
-        """Yield one block: all rows, their outputs [n, L, k], and what they show with the slopes [e, L k, m] at it."""
+    def compiled(self, x: Tensor) -> bool:
+        """There are no patches to multiply."""
+        return False
+
+    def forward_blocks(self, x: Tensor) -> Iterator[tuple[slice, Tensor, Tensor]]:
+        """Yield one block: all rows, their outputs [n, L, k], and the slopes [e, L k, m] at each view and strength."""
         seen = _Seen.of(x)
         L, k, m, _ = self.W.shape
         z = self.W.permute(3, 0, 1, 2)[seen.view] * seen.z[:, None, None, None]
         values, slope = self.activation.pooled(z.view(-1, 1, L * k, m))
         F = nnf.embedding_bag(seen.place, values, seen.starts, mode="sum", per_sample_weights=seen.count)
-        yield slice(0, len(x)), F.view(-1, L, k), (seen, slope[:, 0])
+        yield slice(0, len(x)), F.view(-1, L, k), slope[:, 0]
 
-    def add_gradient(self, gradient: Tensor, x: Tensor, slope: tuple[_Seen, Tensor], dF: Tensor) -> None:
-        """Add to `gradient` [L, k, m, k M + 1] what the inputs `x` add, given dF [n, L, k]; overwrites the slopes."""
-        seen, slope = slope
-        rows, weights = seen.row[seen.back], seen.count[seen.back]
-        total = nnf.embedding_bag(rows, dF.flatten(1), seen.seats, mode="sum", per_sample_weights=weights)
+    def gradient(self, x: Tensor, push: Callable[[slice, Tensor], Tensor]) -> Float[Tensor, "L k m _"]:
+        """Return the gradient [L, k, m, k M + 1], see :meth:`PatchNets.gradient`."""
+        seen = _Seen.of(x)
+        rows, F, slope = next(self.forward_blocks(x))
+        total = nnf.embedding_bag(
+            seen.row[seen.back],
+            push(rows, F).flatten(1),
+            seen.seats,
+            mode="sum",
+            per_sample_weights=seen.count[seen.back],
+        )
         slope *= (total * seen.z[:, None])[..., None]
-        L, k, m, products = gradient.shape
+        L, k, m, products = self.W.shape
         to_view = slope.new_zeros(products, L * k, m).index_add_(0, seen.view, slope)
-        gradient += to_view.view(products, L, k, m).permute(1, 2, 3, 0)
+        return to_view.view(products, L, k, m).permute(1, 2, 3, 0)
 
 
 @dataclass(frozen=True)
@@ -153,6 +167,10 @@ class OwnViewNets(PatchNets):
     def __call__(self, x: Float[Tensor, "n k M 2"]) -> Float[Tensor, "L n k"]:
         """Return the outputs F of all nets on the strengths `x`."""
         return self._outputs(x)
+
+    def compiled(self, x: Tensor) -> bool:
+        """There are no patches to multiply."""
+        return False
 
     def forward_blocks(self, x: Tensor) -> Iterator[tuple[slice, Tensor, Tensor]]:
         """Yield one block: all rows, their outputs [n, L, k], and the slopes [e, L, m] of the views present."""

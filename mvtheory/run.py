@@ -115,7 +115,7 @@ class State:
     def first(cls, nets: PatchNets) -> State:
         """Return the state before the first step."""
         W, L = nets.W.detach().clone(), len(nets)
-        return cls(0, W, torch.arange(L), {key: W.new_zeros(L) for key in _COLUMNS}, {})
+        return cls(0, W, torch.arange(L, device=W.device), {key: W.new_zeros(L) for key in _COLUMNS}, {})
 
 
 class Diary:

@@ -22,6 +22,8 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from mvtheory._check import check_choice, check_finite, check_int, check_labels, check_number, check_shape
+from mvtheory._fused import log_softmax
+from mvtheory._panels import threads, undisturbed
 from mvtheory.checkpoint import Checkpoint
 from mvtheory.data import Sample
 from mvtheory.model import PatchNets
@@ -100,7 +102,7 @@ class CrossEntropy:
 
     def __call__(self, F: Tensor, rows: Tensor, nets: Tensor) -> tuple[Tensor, Tensor]:
         """Return loss and gradient, see :class:`Objective`."""
-        log_p = nnf.log_softmax(F, -1)
+        log_p = log_softmax(F)
         label = nnf.one_hot(self.y[rows], F.shape[-1])[:, None]
         return -(log_p * label).sum(-1), log_p.exp() - label
 
@@ -159,6 +161,7 @@ class Schedule:
             check_choice("optimizer (with batches)", self.optimizer, ("sgd", "adam"))
 
 
+@undisturbed
 def train(
     nets: PatchNets,
     data: Sample | Strengths,
@@ -171,6 +174,12 @@ def train(
     every: float = 10.0,
 ) -> Run:
     """Train all nets on the same data.
+
+    On one machine with one number of threads (:func:`torch.set_num_threads`) the same call gives the same bits. Nets
+    and data may lie on a GPU: ``nets.to("cuda")``, ``data.to("cuda")``. Products there are in full single precision
+    (no TF32) unless the caller tells torch otherwise. Memory holds inputs, weights, a dozen arrays of the size of the
+    outputs, and a block of pre-activations of fixed size: 4 GiB are enough for 90,000 inputs of 20 patches of 400
+    numbers, ten nets and 20 classes.
 
     Parameters
     ----------
@@ -254,8 +263,11 @@ def _walk(steps: Iterator[State], schedule: Schedule, diary: Diary, kept: Checkp
 
 def _circumstances() -> dict[str, str]:
     """Return what the last bits depend on, besides the inputs."""
-    threads = str(torch.get_num_threads())
-    return {"version of torch": torch.__version__, "number of threads": threads, "sources": _sources(__name__)}
+    return {
+        "version of torch": torch.__version__,
+        "number of threads": str(threads()),
+        "sources": _sources(__name__),
+    }
 
 
 def _try_to_write(kept: Checkpoint, diary: Diary, state: State, finished: bool = False) -> None:
@@ -281,17 +293,20 @@ def loss_and_gradient(
     nets: PatchNets, x: Tensor, objective: Objective, rows: Tensor, alive: Tensor
 ) -> tuple[dict[str, Tensor], Float[Tensor, "L k m d"]]:
     """Return mean loss, error and residual [L] of the inputs `rows`, and the gradient."""
-    gradient = torch.zeros_like(nets.W)
     n, L, k = len(rows), *nets.W.shape[:2]
-    x = x if torch.equal(rows, torch.arange(len(x))) else x[rows]  # no copy where all are used
+    rows, alive = rows.to(x.device), alive.to(x.device)
+    x = x if torch.equal(rows, torch.arange(len(x), device=x.device)) else x[rows]  # no copy where all are used
     loss, outputs = nets.W.new_empty(n, L), nets.W.new_empty(n, L, k)
-    for block, F, slope in nets.forward_blocks(x):
+
+    def push(block: slice, F: Tensor) -> Tensor:
         outputs[block] = F
         loss[block], dF = objective(F, rows[block], alive)
-        nets.add_gradient(gradient, x[block], slope, dF / n)
+        return dF / n
+
+    gradient = nets.gradient(x, push)
     scores = outputs.mean(1, keepdim=True).expand_as(outputs) if objective.joint else outputs
     label = objective.y[rows][:, None].expand(n, L)
-    residual = 1 - scores.softmax(-1).gather(-1, label[..., None])[..., 0]
+    residual = 1 - log_softmax(scores).gather(-1, label[..., None])[..., 0].exp()
     columns = {"loss": loss, "error": (scores.argmax(-1) != label).to(loss), "residual": residual}
     stats = {name: column.mean(0) for name, column in columns.items()}
     return stats, gradient

@@ -1,0 +1,148 @@
+"""A training step's work on the CPU by compiled code: one look at all inputs by all nets, on one or more threads.
+
+Each thread owns a part of every block of inputs, and a gradient of its own. The parts and the order of all sums follow
+from the number of threads, so that the same machine gives the same bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import wraps
+from inspect import signature
+from typing import Any, ParamSpec, TypeVar
+
+import torch
+from torch import Tensor
+
+from mvtheory._check import check_shape
+from mvtheory._kernel import PANEL_BYTES, ROWS, WIDE, backward, filled, forward
+
+Map = Callable[..., Iterator[Any]]
+Args, T = ParamSpec("Args"), TypeVar("T")
+
+#: How many threads compiled code may use, where torch itself keeps to one; None where both may use as many as torch.
+_THREADS: ContextVar[int | None] = ContextVar("threads", default=None)
+
+
+def threads() -> int:
+    """Return how many threads compiled code may use."""
+    return _THREADS.get() or torch.get_num_threads()
+
+
+def undisturbed(function: Callable[Args, T]) -> Callable[Args, T]:
+    """Let torch keep to one thread while `function`, of `nets` and `data`, leaves the heavy work to compiled code.
+
+    The threads of torch wait by spinning: what little they did would cost the compiled code a core.
+    """
+
+    @wraps(function)
+    def run(*args: Args.args, **kwargs: Args.kwargs) -> T:
+        given = signature(function).bind(*args, **kwargs).arguments
+        if not given["nets"].compiled(given["data"].x):
+            return function(*args, **kwargs)
+        before = torch.get_num_threads()
+        token = _THREADS.set(threads())
+        torch.set_num_threads(1)
+        try:
+            return function(*args, **kwargs)
+        finally:
+            _THREADS.reset(token)
+            torch.set_num_threads(before)
+
+    return run
+
+
+def serves(W: Tensor, x: Tensor) -> bool:
+    """Tell whether compiled code can do the work for weights `W` and inputs `x`."""
+    plain = W.device.type == x.device.type == "cpu" and not (W.requires_grad or x.requires_grad)
+    return WIDE and plain and W.dtype == x.dtype and W.dtype in (torch.float32, torch.float64)
+
+
+class Look:
+    """One look at the inputs `x` [n, P, d] by nets with weights `W` [L, k, m, d].
+
+    Parameters
+    ----------
+    W, x : Tensor
+        Weights and inputs.
+    q, varrho : int, float
+        Power and cut of the activation.
+    block : int
+        About how many pre-activations each thread holds at a time.
+    """
+
+    def __init__(self, W: Tensor, x: Tensor, q: int, varrho: float, block: int) -> None:
+        L, k, _, d = self.shape = W.shape
+        check_shape("x", x, ("n", "P", d))
+        n, P, _ = x.shape
+        self.patches = x.reshape(-1, d).contiguous().numpy()
+        number = self.patches.dtype.type
+        self.zero, self.q, self.varrho = number(0), q, number(varrho)
+        self.which, self.first = filled(self.patches, P)
+        self.weights = _panels(W.reshape(-1, d))
+        panels, _, width = self.weights.shape
+        self.threads = min(threads(), n)
+        self.blocks = -(-n // (self.threads * max(1, block // (P * panels * width))))
+        rows = -(-n // (self.blocks * self.threads)) * P  # of a thread, at most
+        self.slopes = W.new_empty(self.threads, panels * (rows + ROWS) * width).numpy()
+        self.sums = W.new_zeros(self.threads, *self.weights.shape)
+        self.F = W.new_empty(n, L, k)
+
+    def outputs(self) -> Tensor:
+        """Return the outputs [n, L, k]."""
+        with self._team() as each:
+            for parts in self._parts():
+                list(each(self._forward, *parts))
+        return self.F
+
+    def gradient(self, push: Callable[[slice, Tensor], Tensor]) -> Tensor:
+        """Return the gradient [L, k, m, d]; ``push(rows, F)`` turns outputs [b, L, k] into their own gradient."""
+        with self._team() as each:
+            for threads, starts, stops in self._parts():
+                list(each(self._forward, threads, starts, stops))
+                dF = push(slice(starts[0], stops[-1]), self.F[starts[0] : stops[-1]])
+                split = dF.reshape(len(dF), -1).tensor_split([start - starts[0] for start in starts[1:]])
+                list(each(self._backward, threads, starts, stops, split))
+        L, k, m, d = self.shape
+        total = self.sums[0] if self.threads == 1 else self.sums.sum(0)
+        return total.transpose(1, 2).reshape(-1, d)[: L * k * m].reshape(self.shape)
+
+    @contextmanager
+    def _team(self) -> Iterator[Map]:
+        """Yield a function that maps over the threads."""
+        if self.threads == 1:
+            yield map
+        else:
+            with ThreadPoolExecutor(self.threads) as team:
+                yield team.map
+
+    def _parts(self) -> Iterator[tuple[range, list[int], list[int]]]:
+        """Yield the blocks of inputs: the threads, and where the part of each begins and ends."""
+        n = len(self.F)
+        for block in range(self.blocks):
+            low, high = (n * end // self.blocks for end in (block, block + 1))
+            cuts = [low + (high - low) * end // self.threads for end in range(self.threads + 1)]
+            yield range(self.threads), cuts[:-1], cuts[1:]
+
+    def _forward(self, thread: int, start: int, stop: int) -> None:
+        forward(
+            self.zero, self.patches, self.which, self.first, start, stop, self.slopes[thread],
+            self.F.view(len(self.F), -1).numpy(), self.weights.numpy(), self.shape[2], self.q, self.varrho,
+        )  # fmt: skip
+
+    def _backward(self, thread: int, start: int, stop: int, dF: Tensor) -> None:
+        backward(
+            self.zero, self.patches, self.which, self.first, start, stop, self.slopes[thread],
+            dF.contiguous().numpy(), self.shape[2], self.sums[thread].numpy(),
+        )  # fmt: skip
+
+
+def _panels(W: Tensor) -> Tensor:
+    """Return the rows of W [c, d] as columns of panels [., d, width], filled up with zeros."""
+    width = PANEL_BYTES // W.element_size()
+    panels = -(-len(W) // width)
+    whole = torch.cat([W, W.new_zeros(panels * width - len(W), W.shape[1])])
+    return whole.view(panels, width, -1).transpose(1, 2).contiguous()
