@@ -101,7 +101,7 @@ class Setting:
     m: int = 10
     sigma_0: float = 0.06
     members: int = 10
-    pupils: int = 2
+    pupils: int = 3
     averaged: int = 5
     schedule: Schedule = Schedule(steps=800, stop_loss=0.1, eta=12000.0)
     lessons: Schedule = Schedule(steps=450, stop_loss=0.03, eta=4000.0, max_change=0.1)
@@ -118,6 +118,7 @@ SHARP = replace(
     SETTING,
     task=replace(TASK, weak=(0.2, 0.2), Gamma=0.3, noise_background=0.6),
     multi=498,
+    pupils=0,
     activation=SReLU(q=4, varrho=12.0),
     sigma_0=0.3,
     schedule=Schedule(steps=1600, stop_loss=0.1, eta=30000.0),
