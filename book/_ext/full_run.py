@@ -19,7 +19,7 @@ from page_tables import table
 
 ROOT = Path(__file__).parents[2]
 RECORD = ROOT / "book/reference/full.json"
-USUAL = 5  # draws of a usual build
+USUAL = 10  # draws of a usual build, at most
 
 
 class FullRun(SphinxDirective):
