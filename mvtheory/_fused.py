@@ -28,6 +28,60 @@ def weigh(slope: Tensor, dF: Tensor) -> None:
     _weigh(slope.view(*slope.shape[:2], -1).numpy(), dF.contiguous().numpy(), slope.shape[3])
 
 
+def own_outputs(W: Tensor, present: tuple[Tensor, ...], n: int, q: int, varrho: float) -> tuple[Tensor, Tensor]:
+    """Return the outputs [n, k, L] and slopes [e, L, m] of nets W [k, M, L, m] that see their own views alone.
+
+    `present` holds row, class, view, strength and number of patches of each view that is present, [e] each.
+    """
+    k, M, L, m = W.shape
+    F, slope = W.new_zeros(n, k, L), W.new_empty(len(present[0]), L * m)
+    row, own, view, z, patches = (column.contiguous().numpy() for column in present)
+    flat = W.view(k, M, -1).numpy()
+    _own_outputs(flat, row, own, view, z, patches, F.numpy(), slope.numpy(), m, q, flat.dtype.type(varrho))
+    return F, slope.view(-1, L, m)
+
+
+def own_gradient(slope: Tensor, dF: Tensor, present: tuple[Tensor, ...], views: tuple[int, int]) -> Tensor:
+    """Return the gradient [k, M, L, m] from the slopes [e, L, m] and the gradient [n, L, k] of the outputs."""
+    e, L, m = slope.shape
+    gradient = slope.new_zeros(*views, L * m)
+    row, own, view, z, patches = (column.contiguous().numpy() for column in present)
+    _own_gradient(slope.view(e, L * m).numpy(), dF.numpy(), row, own, view, z, patches, gradient.numpy(), m)
+    return gradient.view(*views, L, m)
+
+
+@numba.njit(cache=True)
+def _own_outputs(W, row, own, view, z, patches, F, slope, m, q, varrho):  # type: ignore[no-untyped-def]
+    count = W.shape[2]
+    zero, one = W.dtype.type(0), W.dtype.type(1)
+    scale, share = one / varrho, varrho / W.dtype.type(q)
+    u, value = np.empty(count, W.dtype), np.empty(count, W.dtype)
+    for e in range(len(row)):
+        w, s = W[own[e], view[e]], slope[e]
+        for c in range(count):
+            t = w[c] * z[e]
+            u[c] = min(max(t, zero), varrho) * scale
+            value[c] = zero if t <= varrho else t - varrho  # NaN stays NaN
+            s[c] = one if t > zero else zero
+        for _ in range(q - 1):
+            for c in range(count):
+                s[c] *= u[c]
+        for c in range(count):
+            value[c] += share * u[c] * s[c]
+        for g in range(count // m):
+            F[row[e], own[e], g] += patches[e] * value[g * m : (g + 1) * m].sum()
+
+
+@numba.njit(cache=True)
+def _own_gradient(slope, dF, row, own, view, z, patches, gradient, m):  # type: ignore[no-untyped-def]
+    for e in range(len(row)):
+        g, s = gradient[own[e], view[e]], slope[e]
+        for net in range(dF.shape[1]):
+            factor = dF[row[e], net, own[e]] * z[e] * patches[e]
+            for c in range(net * m, (net + 1) * m):
+                g[c] += s[c] * factor
+
+
 @numba.njit(cache=True)
 def _pool(z, outputs, m, q, varrho):  # type: ignore[no-untyped-def]
     b, P, count = z.shape

@@ -20,6 +20,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.utils.weak import WeakTensorKeyDictionary
 
+from mvtheory import _fused
 from mvtheory._check import check_finite, check_shape
 from mvtheory.data import Sample
 from mvtheory.model import PatchNets
@@ -174,20 +175,32 @@ class OwnViewNets(PatchNets):
 
     def forward_blocks(self, x: Tensor) -> Iterator[tuple[slice, Tensor, Tensor]]:
         """Yield one block: all rows, their outputs [n, L, k], and the slopes [e, L, m] of the views present."""
-        row, i, view, z, count = _present(x)
-        L, k = self.W.shape[:2]
-        own = self.W.permute(1, 3, 0, 2)[i, view]  # [e, L, m]
-        outputs, slope = self.activation.pooled((own * z[:, None, None])[:, None])
-        F = x.new_zeros(len(x) * k, L).index_add_(0, row * k + i, outputs * count[:, None])
-        yield slice(0, len(x)), F.view(len(x), k, L).transpose(1, 2), slope[:, 0]
+        yield slice(0, len(x)), *self._forward(x, _present(x))
 
-    def add_gradient(self, gradient: Tensor, x: Tensor, slope: Tensor, dF: Tensor) -> None:
-        """Add to `gradient` [L, k, m, M] what the inputs `x` add, given dF [n, L, k]; overwrites `slope`."""
-        row, i, view, z, count = _present(x)
+    def gradient(self, x: Tensor, push: Callable[[slice, Tensor], Tensor]) -> Float[Tensor, "L k m M"]:
+        """Return the gradient, see :meth:`PatchNets.gradient`."""
+        present = _present(x)
+        F, slope = self._forward(x, present)
+        dF = push(slice(0, len(x)), F)
+        row, i, view, z, count = present
         L, k, m, M = self.W.shape
-        slope *= (dF.transpose(1, 2)[row, i] * (z * count)[:, None])[..., None]
-        total = x.new_zeros(k * M, L, m).index_add_(0, i * M + view, slope)
-        gradient += total.view(k, M, L, m).permute(2, 0, 3, 1)
+        if x.device.type == "cpu":
+            total = _fused.own_gradient(slope, dF, present, (k, M))
+        else:
+            slope *= (dF.transpose(1, 2)[row, i] * (z * count)[:, None])[..., None]
+            total = x.new_zeros(k * M, L, m).index_add_(0, i * M + view, slope)
+        return total.view(k, M, L, m).permute(2, 0, 3, 1)
+
+    def _forward(self, x: Tensor, present: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
+        row, i, view, z, count = present
+        L, k = self.W.shape[:2]
+        W = self.W.permute(1, 3, 0, 2)
+        if x.device.type == "cpu" and not self.W.requires_grad:
+            F, slope = _fused.own_outputs(W.contiguous(), present, len(x), self.activation.q, self.activation.varrho)
+            return F.transpose(1, 2), slope
+        outputs, slope = self.activation.pooled((W[i, view] * z[:, None, None])[:, None])
+        F = x.new_zeros(len(x) * k, L).index_add_(0, row * k + i, outputs * count[:, None])
+        return F.view(len(x), k, L).transpose(1, 2), slope[:, 0]
 
 
 def own_products(
