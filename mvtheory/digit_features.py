@@ -40,7 +40,8 @@ def digit_tangent_features(nets: DigitNets, images: Float[Tensor, "n 2 8 8"]) ->
     Tensor, shape [L, 1, 10 n, f]
     """
     check_shape("images", images, ("n", 2, 8, 8))
-    shell = DigitNets([0], channels=nets.channels, shared=nets.weights[0].shape[1] == 1)
+    c1, c2 = nets.channels
+    shell = DigitNets([0], channels=(c1, c2), shared=nets.weights[0].shape[1] == 1)
     weights = {f"weights.{layer}": weight.detach() for layer, weight in enumerate(nets.weights)}
 
     def outputs(weights: dict[str, Tensor], image: Tensor) -> Tensor:
@@ -136,12 +137,13 @@ class DigitFeatureStudy:
         def found(features: Callable[[Tensor], Tensor]) -> Tensors:
             return compare(features, train.images, train.y, tests, k=CLASSES, held=held)[0]
 
+        def relu(R: int) -> Tensors:
+            w = gaussian_weights(self.nets, R, 128, seed=1000 * split + 500)
+            return found(lambda images: relu_features(w, halves(images)))
+
         start = DigitNets(range(1000 * split, 1000 * split + self.nets), channels=self.channels, scale=1.0)
-        weights = [gaussian_weights(self.nets, R, 128, seed=1000 * split + 500) for R in self.relu_widths]
-        parts = {
-            "tangent": _stack([found(lambda images: digit_tangent_features(start, images))]),
-            "ReLU": _stack([found(lambda images, w=w: relu_features(w, halves(images))) for w in weights]),
-        }
+        tangent = found(lambda images: digit_tangent_features(start, images))
+        parts = {"tangent": _stack([tangent]), "ReLU": _stack([relu(R) for R in self.relu_widths])}
         every = {f"{kind} {name}": value for kind, part in parts.items() for name, value in part.items()}
         return every | {"limit": self._limit(train, tests, held)}
 

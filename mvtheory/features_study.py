@@ -126,8 +126,8 @@ class FeatureResults:
     tensors: Tensors
     seconds: float
 
-    def values(self, name: str, width: int, kind: str = "tangent") -> Float[Tensor, "draws *_"]:
-        """Return what `tensors` hold of one kind of features at one width."""
+    def values(self, name: str, width: int, kind: str = "tangent") -> Tensor:
+        """Return what `tensors` hold of one kind of features at one width, [draws, ...]."""
         place = self._place(width, kind)
         names = [key.removeprefix(f"{kind} ") for key in self.tensors if key.startswith(f"{kind} ")]
         return self.tensors[f"{kind} {check_choice('name', name, names)}"][:, place]
