@@ -166,7 +166,9 @@ def test_the_study_adds_up(results: LazyResults) -> None:
     assert results.error("distilled", 1.0).nets == 2
     assert results.measured("distance", 1e6).value < 0.05
     assert results.measured("movement", 1e6).value < results.measured("movement", 1.0).value
-    torch.testing.assert_close(results.errors("single", 1e6).mean(), results.tensors["tangent"][:, 1].mean())
+    torch.testing.assert_close(
+        results.errors("single", 1e6).mean(), results.tensors["tangent"][:, 1].mean(), rtol=0, atol=0.02
+    )
 
 
 def test_where_half_is_gone() -> None:
@@ -203,5 +205,5 @@ def test_faulty_inputs_are_refused(start: PatchNets, results: LazyResults) -> No
         crossover(start, math.nan)
     with pytest.raises(ValueError, match=r"alpha must be one of 1.0, 1000.0, 1000000.0; got 2.0"):
         results.error("single", 2.0)
-    with pytest.raises(ValueError, match="method must be one of .*; got 'students'"):
+    with pytest.raises(ValueError, match=r"method must be one of .*; got 'students'"):
         results.error("students", 1.0)

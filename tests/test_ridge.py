@@ -150,7 +150,7 @@ def test_faulty_inputs_are_refused() -> None:
         choose_ridge(features, [targets], targets, torch.ones(N, dtype=torch.bool))
     with pytest.raises(ValueError, match="targets and ridges must not be empty; got 0 and 8"):
         choose_ridge(features, [], targets, every_fifth(N))
-    with pytest.raises(ValueError, match="f .* must be an integer >= 1 and <= 19; got 20"):
+    with pytest.raises(ValueError, match=r"f .* must be an integer >= 1 and <= 19; got 20"):
         share_in_span(numbers(1, 1, N, N), numbers(1, 1, N, 1))
     with pytest.raises(ValueError, match="steps must be an integer >= 1; got 0"):
         descend(features, targets, 1.0, 0)
