@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 
 import torch
 from jaxtyping import Float
@@ -92,50 +93,85 @@ class LazyStudy:
         return _stack([self._on(Draw(number, self.setting)) for number in self.draws])
 
     def _on(self, draw: Draw) -> Tensors:
-        """Return the measurements on one draw, [alphas, ...], and those of its tangent models."""
+        """Return the measurements on one draw, [alphas, ...], those of its tangent models and of crossed lessons."""
         s, x = self.setting, draw.train.x
         start = draw.init(0, s.members + s.pupils)
         fastest = self.push / float(sharpness(start, x).max())
         tangent = follow_tangent(start, x, CrossEntropy(draw.train.y), fastest, s.schedule.steps)
         limit = [tangent(test.x) for test in (draw.test_multi, draw.test_single)]
-        found = _stack([self._at(alpha, draw, start, fastest, limit[1]) for alpha in self.alphas])
-        errors = {"tangent": _errors([F[: s.members] for F in limit], draw)}
-        return found | errors | {"crossover": torch.tensor(crossover(start, self.margin))}
+        scales = [_Scale(alpha, draw, start, fastest) for alpha in self.alphas]
+        found = _stack([scale.measure(limit[1]) for scale in scales])
+        learned, lazy = scales[0], scales[-1]
+        return found | {
+            "tangent": _errors([F[: s.members] for F in limit], draw),
+            "lazy taught by learned": lazy.taught(learned.ensemble),
+            "learned taught by lazy": learned.taught(lazy.ensemble),
+            "crossover": torch.tensor(crossover(start, self.margin)),
+        }
 
-    def _at(self, alpha: float, draw: Draw, start: PatchNets, fastest: float, limit: Tensor) -> Tensors:
-        s, y, F_0 = self.setting, draw.train.y, start(draw.train.x)
-        members, pupils = slice(0, s.members), slice(s.members, None)
 
-        def trained(nets: PatchNets, rows: slice, base: Objective, schedule: Schedule) -> tuple[PatchNets, Tensor]:
-            """Return the nets after training, and their final loss in units of `base`."""
-            q = s.activation.q
-            eta = min(schedule.eta * alpha ** (2 * (q - 1) / q), fastest)
-            # The average of L nets passes an L-th of its slope to each: the step makes up for it.
-            schedule = replace(schedule, eta=eta * (len(nets) if base.joint else 1))
-            run = train(nets, draw.train, Lazy(base, F_0[rows], alpha), schedule)
-            return run.nets, run.history.loss[-1] * alpha**2
+@dataclass(frozen=True)
+class _Scale:
+    """All nets of a draw at one scale."""
 
-        def outputs(nets: PatchNets, rows: slice) -> list[Tensor]:
-            inputs = (draw.train.x, draw.test_multi.x, draw.test_single.x)
-            return [scaled_outputs(nets, start[rows], alpha, x) for x in inputs]
+    alpha: float
+    draw: Draw
+    start: PatchNets
+    fastest: float
 
-        alone, loss = trained(start, slice(None), CrossEntropy(y), s.schedule)
-        lessons, *F = outputs(alone, slice(None))
-        joint, _ = trained(start[members], members, AverageCrossEntropy(y), s.schedule)
-        together = outputs(joint, members)[1:]
-        G = average(lessons[members]).expand(s.pupils, -1, -1)
+    @cached_property
+    def alone(self) -> tuple[PatchNets, Tensor]:
+        """Members and pupils trained on the labels, and their final loss."""
+        schedule = self.draw.setting.schedule
+        return self._trained(self.start, slice(None), CrossEntropy(self.draw.train.y), schedule)
+
+    @cached_property
+    def ensemble(self) -> Tensor:
+        """Average output of the members on the training inputs."""
+        members = slice(0, self.draw.setting.members)
+        return average(scaled_outputs(self.alone[0][members], self.start[members], self.alpha, self.draw.train.x))
+
+    def taught(self, G: Tensor) -> Float[Tensor, "tests pupils"]:
+        """Errors of the pupils after lessons from an ensemble with the outputs G on the training inputs."""
+        s, pupils = self.draw.setting, slice(self.draw.setting.members, None)
         rule = OnOff.for_average(s.members)
-        taught, _ = trained(alone[pupils], pupils, Distillation(y, G, rule, s.weight), s.lessons)
+        lesson = Distillation(self.draw.train.y, G.expand(s.pupils, -1, -1), rule, s.weight)
+        nets, _ = self._trained(self.alone[0][pupils], pupils, lesson, s.lessons)
+        return _errors(self._tested(nets, pupils), self.draw)
+
+    def measure(self, limit: Tensor) -> Tensors:
+        """Return what `LazyResults` holds, given the outputs of the tangent models on single-view inputs."""
+        draw, start, s = self.draw, self.start, self.draw.setting
+        members, pupils = slice(0, s.members), slice(s.members, None)
+        nets, loss = self.alone
+        F = self._tested(nets, slice(None))
+        joint, _ = self._trained(start[members], members, AverageCrossEntropy(draw.train.y), s.schedule)
         return {
             "single": _errors([one[members] for one in F], draw),
             "ensemble": _errors([average(one[members])[None] for one in F], draw),
-            "trained average": _errors([average(one)[None] for one in together], draw),
+            "trained average": _errors([average(one)[None] for one in self._tested(joint, members)], draw),
             "pupils": _errors([one[pupils] for one in F], draw),
-            "distilled": _errors(outputs(taught, pupils)[1:], draw),
+            "distilled": self.taught(self.ensemble),
             "loss": loss,
-            "movement": (alone.W - start.W).flatten(1).norm(dim=1) / start.W.flatten(1).norm(dim=1),
+            "movement": (nets.W - start.W).flatten(1).norm(dim=1) / start.W.flatten(1).norm(dim=1),
             "distance": (F[1] - limit).flatten(1).norm(dim=1) / limit.flatten(1).norm(dim=1),
         }
+
+    def _trained(
+        self, nets: PatchNets, rows: slice, base: Objective, schedule: Schedule
+    ) -> tuple[PatchNets, Float[Tensor, " L"]]:
+        """Train nets that started as `start[rows]`; return them, and their final loss in units of `base`."""
+        q = self.draw.setting.activation.q
+        eta = min(schedule.eta * self.alpha ** (2 * (q - 1) / q), self.fastest)
+        # The average of L nets passes an L-th of its slope to each: the step makes up for it.
+        schedule = replace(schedule, eta=eta * (len(nets) if base.joint else 1))
+        objective = Lazy(base, self.start[rows](self.draw.train.x), self.alpha)
+        run = train(nets, self.draw.train, objective, schedule)
+        return run.nets, run.history.loss[-1] * self.alpha**2
+
+    def _tested(self, nets: PatchNets, rows: slice) -> list[Tensor]:
+        tests = (self.draw.test_multi, self.draw.test_single)
+        return [scaled_outputs(nets, self.start[rows], self.alpha, test.x) for test in tests]
 
 
 @dataclass(frozen=True)
@@ -149,8 +185,10 @@ class LazyResults:
         Test errors, shape [draws, alphas, 2, nets], of ``"single"`` nets, their ``"ensemble"``, the ``"trained
         average"``, ``"pupils"`` before and ``"distilled"`` nets after the lesson. For each single net and pupil, shape
         [draws, alphas, nets]: final ``"loss"``, ``"movement"`` of the weights in units of their initial length, and
-        ``"distance"`` of the outputs on single-view inputs to the tangent model's, in units of its length. Errors of
-        the ``"tangent"`` models, shape [draws, 2, nets]. The forecast of :func:`mvtheory.lazy.crossover`, [draws].
+        ``"distance"`` of the outputs on single-view inputs to the tangent model's, in units of its length. Errors,
+        shape [draws, 2, nets], of the ``"tangent"`` models, and of pupils of one end of the scales after lessons from
+        the ensemble of the other: ``"lazy taught by learned"`` and ``"learned taught by lazy"``. The forecast of
+        :func:`mvtheory.lazy.crossover`, [draws].
     seconds : float
         Wall time of the run.
     """
@@ -180,6 +218,14 @@ class LazyResults:
         a, b = (self.errors(method, alpha) for method in (first, second))
         nets = len(a) * max(self._nets(first), self._nets(second))
         return difference_over_draws(a, b, points=self._points("single-view"), nets=nets)
+
+    def crossed(self, pupils: str) -> Estimate:
+        """Gain of pupils of one end, ``"lazy"`` or ``"learned"``, on single-view inputs, taught by the other end."""
+        place = {"learned": 0, "lazy": -1}[check_choice("pupils", pupils, ("learned", "lazy"))]
+        teacher = {"learned": "lazy", "lazy": "learned"}[pupils]
+        before = self.errors("pupils", self.study.alphas[place])
+        after = self.tensors[f"{pupils} taught by {teacher}"][:, 1]
+        return difference_over_draws(before, after, points=self._points("single-view"), nets=before.numel())
 
     def measured(self, name: str, alpha: float) -> Estimate:
         """Mean ``"loss"``, ``"movement"`` or ``"distance"`` of a net."""

@@ -162,6 +162,8 @@ def test_the_study_adds_up(results: LazyResults) -> None:
     assert results.errors("ensemble", 1e6).shape == results.errors("distilled", 1e6).shape == (2, 1)
     gains = [results.difference("pupils", "distilled", alpha).value for alpha in (1.0, 1e6)]
     assert results.fall("pupils", "distilled").value == pytest.approx(gains[0] - gains[1])
+    after = results.tensors["lazy taught by learned"][:, 1].mean()
+    assert results.crossed("lazy").value == pytest.approx(float(results.errors("pupils", 1e6).mean() - after))
     assert results.error("ensemble", 1.0).nets == 4
     assert results.error("distilled", 1.0).nets == 2
     assert results.measured("distance", 1e6).value < 0.05
@@ -207,3 +209,5 @@ def test_faulty_inputs_are_refused(start: PatchNets, results: LazyResults) -> No
         results.error("single", 2.0)
     with pytest.raises(ValueError, match=r"method must be one of .*; got 'students'"):
         results.error("students", 1.0)
+    with pytest.raises(ValueError, match="pupils must be one of 'learned', 'lazy'; got 'both'"):
+        results.crossed("both")
