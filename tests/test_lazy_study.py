@@ -7,11 +7,22 @@ import pytest
 import torch
 from torch import Tensor
 
-from mvtheory import AverageCrossEntropy, CrossEntropy, Distillation, MultiView, PatchNets, Schedule, SReLU, train
+from mvtheory import (
+    AverageCrossEntropy,
+    CrossEntropy,
+    Distillation,
+    MultiView,
+    OnOff,
+    PatchNets,
+    Schedule,
+    SReLU,
+    error_rate,
+    train,
+)
 from mvtheory.features import tangent_features
 from mvtheory.lazy import Lazy, crossover, follow_tangent, scaled_outputs, sharpness
 from mvtheory.lazy_study import LazyResults, LazyStudy, _half
-from mvtheory.study import Setting
+from mvtheory.study import Draw, Setting
 
 TASK = MultiView(k=3, P=8, d=12, s=1.0)
 SAMPLE = TASK.sample(28, 2, seed=0)
@@ -173,9 +184,29 @@ def test_the_study_adds_up(results: LazyResults) -> None:
     )
 
 
+def test_crossed_lessons_are_those_of_the_other_end(results: LazyResults) -> None:
+    """Step by step, for the second draw."""
+    s, draw = SMALL.setting, Draw(8, SMALL.setting)
+    start, data = draw.init(0, 3), draw.train
+    F_0, fastest = start(data.x), SMALL.push / float(sharpness(start, data.x).max())
+    etas = {alpha: min(100.0 * alpha ** (4 / 3), fastest) for alpha in (1.0, 1e6)}
+    ends = {
+        alpha: train(start, data, Lazy(CrossEntropy(data.y), F_0, alpha), replace(s.schedule, eta=eta)).nets
+        for alpha, eta in etas.items()
+    }
+    for name, student, teacher in (("lazy taught by learned", 1e6, 1.0), ("learned taught by lazy", 1.0, 1e6)):
+        G = scaled_outputs(ends[teacher][:2], start[:2], teacher, data.x).mean(0, keepdim=True)
+        base = Distillation(data.y, G, OnOff.for_average(2), s.weight)
+        schedule = replace(s.lessons, eta=etas[student])
+        taught = train(ends[student][2:], data, Lazy(base, F_0[2:], student), schedule).nets
+        F = scaled_outputs(taught, start[2:], student, draw.test_single.x)
+        assert float(results.tensors[name][1, 1, 0]) == pytest.approx(float(error_rate(F, draw.test_single.y)[0]))
+
+
 def test_where_half_is_gone() -> None:
     tensor = lambda *values: torch.tensor(values)  # noqa: E731
     assert float(_half([0.0, 2.0, 4.0], tensor(1.0, 0.75, 0.25))) == pytest.approx(3.0)
+    assert float(_half([0.0, 2.0, 4.0], tensor(1.0, 0.55, 0.25))) == pytest.approx(2 + 2 * 0.05 / 0.3)
     assert float(_half([0.0, 2.0, 4.0], tensor(1.0, 0.9, 0.8))) == 4.0
     assert float(_half([0.0, 2.0, 4.0], tensor(1.0, 0.0, 0.8))) == pytest.approx(1.0)
 
