@@ -6,11 +6,14 @@ Near its initialisation a net is a linear model in the gradients of its outputs,
 their initial values. These are the features of the finite-width neural tangent
 kernel. They are random, they stay as they are drawn, and only the linear map on
 top of them is learned: in closed form, by ridge regression.
+
+Random ReLU features of patches are simpler still: the values of random neurons.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 import torch.nn.functional as nnf
@@ -19,8 +22,17 @@ from torch import Tensor
 
 from mvtheory._check import check_finite, check_int, check_labels, check_number, check_shape
 from mvtheory.model import PatchNets
+from mvtheory.ridge import Ridge, side_by_side
 
-__all__ = ["TangentNets", "TangentRidge", "one_hot", "tangent_features", "visibility"]
+__all__ = [
+    "TangentNets",
+    "TangentRidge",
+    "gaussian_weights",
+    "one_hot",
+    "relu_features",
+    "tangent_features",
+    "visibility",
+]
 
 
 def tangent_features(nets: PatchNets, x: Float[Tensor, "n P d"]) -> Float[Tensor, "L k n f"]:
@@ -91,32 +103,24 @@ class TangentRidge:
     .. math:: \sum_a \big(F_i(X_a) - t_{a,i}\big)^2 + \lambda\, \bar K_i \,\|\delta_i\|^2,
               \qquad \bar K_i = \frac1n \sum_a \|\varphi_i(X_a)\|^2.
 
-    The solution is linear in the targets: :math:`\delta_i = \Phi_i^\top (\Phi_i \Phi_i^\top
-    + \lambda \bar K_i I)^{-1} t_i`, where the rows of :math:`\Phi_i` are the features of the
-    inputs. Measured in units of :math:`\bar K_i`, the ridge :math:`\lambda` means the same at
-    any scale of the initial weights.
+    The solution is linear in the targets, see :class:`mvtheory.ridge.Ridge`. Measured in
+    units of :math:`\bar K_i`, the ridge :math:`\lambda` means the same at any scale of the
+    initial weights.
 
     Parameters
     ----------
     nets : PatchNets
         L nets at their initialisation.
     x : Tensor, shape [n, P, d]
-        Training inputs, of the dtype of the weights. Memory grows as L k n (n + m d).
+        Training inputs, of the dtype of the weights. Memory grows as L k n m d.
     ridge : float, > 0
         The ridge :math:`\lambda`.
     """
 
     def __init__(self, nets: PatchNets, x: Float[Tensor, "n P d"], *, ridge: float = 1.0) -> None:
         self.ridge = check_number("ridge", ridge, low=0, open_low=True)
-        check_finite("x", x)
         self.nets = nets
-        self._features = tangent_features(nets, x).contiguous()
-        self._factors, mean_kernel = [], torch.zeros((), dtype=x.dtype)
-        for features in self._features:
-            kernel = features @ features.transpose(1, 2)
-            mean_kernel = mean_kernel + kernel / len(nets)
-            self._factors.append(self._factor(kernel))
-        self._mean_factor = self._factor(mean_kernel)
+        self._apart = Ridge(tangent_features(nets, x).contiguous())
 
     def fit(self, targets: Float[Tensor, "#L n k"]) -> TangentNets:
         """Fit each model to its own targets.
@@ -126,7 +130,10 @@ class TangentRidge:
         targets : Tensor, shape [L, n, k] or [1, n, k]
             Such as one-hot labels or the outputs of a teacher; one set may serve all models.
         """
-        return self._solve(targets, self._factors)
+        L, k, n, _ = self._apart.features.shape
+        check_shape("targets", targets, (1 if len(targets) == 1 else L, n, k))
+        delta = self._apart.solve(targets.mT[..., None], self.ridge)
+        return TangentNets(self.nets, delta.view_as(self.nets.W))
 
     def fit_average(self, targets: Float[Tensor, "1 n k"]) -> TangentNets:
         r"""Fit the average of all models jointly: one model with L times the features.
@@ -139,28 +146,43 @@ class TangentRidge:
         TangentNets
             Its average over the L models is what has been fitted.
         """
-        check_shape("targets", targets, (1, "n", "k"))
-        return self._solve(targets, [self._mean_factor] * len(self.nets))
+        L, k, n, f = self._apart.features.shape
+        check_shape("targets", targets, (1, n, k))
+        joint = self._joint.solve(targets.mT[..., None], self.ridge)
+        # The average divides by L, the features side by side by its root.
+        delta = joint.view(k, L, f).transpose(0, 1) * L**0.5
+        return TangentNets(self.nets, delta.reshape(self.nets.W.shape))
 
-    def _factor(self, kernel: Tensor) -> Tensor:
-        """Return Cholesky factors of K + ridge * mean(diagonal of K) I; `kernel` is used up."""
-        diagonal = kernel.diagonal(dim1=-2, dim2=-1)
-        # A class none of whose neurons is ever active has no features, and its model is 0.
-        scale = diagonal.mean(-1, keepdim=True).clamp(min=torch.finfo(kernel.dtype).tiny)
-        kernel /= scale[..., None]
-        diagonal += self.ridge
-        factor = torch.linalg.cholesky(kernel)
-        return factor.mul_(scale.sqrt()[..., None])
+    @cached_property
+    def _joint(self) -> Ridge:
+        return Ridge(side_by_side(self._apart.features))
 
-    def _solve(self, targets: Tensor, factors: list[Tensor]) -> TangentNets:
-        """Return the weights Phi^T alpha, where (K + ridge) alpha = targets."""
-        L, k, n, _ = self._features.shape
-        check_shape("targets", targets, (1 if len(targets) == 1 else L, n, k))
-        check_finite("targets", targets)
-        right = targets.transpose(1, 2)[..., None].expand(L, -1, -1, -1)
-        alpha = (torch.cholesky_solve(t, factor) for t, factor in zip(right, factors, strict=True))
-        delta = [phi.transpose(1, 2) @ a for phi, a in zip(self._features, alpha, strict=True)]
-        return TangentNets(self.nets, torch.stack(delta).view_as(self.nets.W))
+
+def relu_features(w: Float[Tensor, "L R d"], x: Float[Tensor, "n P d"]) -> Float[Tensor, "L 1 n R"]:
+    r"""Return random ReLU features of patches, :math:`\phi_r(X) = \sum_p \mathrm{ReLU}(\langle w_r, x_p \rangle)`.
+
+    All classes share them; only a linear read-out is learned on top.
+
+    Parameters
+    ----------
+    w : Tensor, shape [L, R, d]
+        Weights of the R features of L models, such as `gaussian_weights` draws.
+    x : Tensor, shape [n, P, d]
+        Inputs, of the dtype of the weights.
+    """
+    L, R, d = check_shape("w", w, ("L", "R", "d")).values()
+    check_shape("x", x, ("n", "P", d))
+    check_finite("x", x)
+    blocks = [(part @ w.view(-1, d).T).relu().sum(1) for part in x.split(100)]
+    return torch.cat(blocks).view(-1, L, R).transpose(0, 1)[:, None]
+
+
+def gaussian_weights(L: int, R: int, d: int, *, seed: int) -> Float[Tensor, "L R d"]:
+    """Draw the weights of R features from N(0, I); model l uses seed ``seed + l`` alone."""
+    for name, value in {"L": L, "R": R, "d": d}.items():
+        check_int(name, value, low=1)
+    seeds = range(check_int("seed", seed, low=0), seed + L)
+    return torch.stack([torch.randn(R, d, generator=torch.Generator().manual_seed(one)) for one in seeds])
 
 
 def one_hot(y: Int[Tensor, " n"], k: int, dtype: torch.dtype = torch.float32) -> Float[Tensor, "1 n k"]:

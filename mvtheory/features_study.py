@@ -10,17 +10,21 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mvtheory._check import check_choice, check_int, check_number
-from mvtheory.data import GaussianMixture, Sample
+from mvtheory._check import check_choice, check_int
+from mvtheory.data import GaussianMixture
 from mvtheory.ensemble import average
-from mvtheory.features import TangentNets, TangentRidge, one_hot, tangent_features, visibility
+from mvtheory.feature_methods import METHODS, compare
+from mvtheory.features import gaussian_weights, relu_features, tangent_features, visibility
 from mvtheory.measurement import Estimate, difference_over_draws, error_rate, over_draws
 from mvtheory.model import PatchNets
+from mvtheory.ridge import every_fifth
 from mvtheory.store import cached
-from mvtheory.study import SETTING, Draw, Setting
+from mvtheory.study import DRAWS, FULL, SETTING, Draw, Setting
 from mvtheory.training import Schedule, train
 
-__all__ = ["STRATA", "FeatureResults", "FeatureStudy", "MixtureResults", "MixtureStudy"]
+__all__ = ["KINDS", "STRATA", "FeatureResults", "FeatureStudy", "MixtureResults", "MixtureStudy"]
+
+KINDS = ("tangent", "ReLU")
 
 STRATA = ("multi-view", "single-view")
 
@@ -32,12 +36,10 @@ MIXTURE = GaussianMixture(k=10, P=1, d=40, separation=0.6)
 
 @dataclass(frozen=True)
 class FeatureStudy:
-    """Tangent models of the patch networks: single, ensemble, trained average, students.
+    """Models with fixed features on multi-view data, by all methods: see :func:`mvtheory.feature_methods.compare`.
 
-    They learn from the training sets that the book's nets learn from. Each model is in
-    turn the student of the average of all others (*distilled*) and of the model after it
-    (*self-distilled*). The *wide student* has the features of all models and learns from
-    their average.
+    Their features are the tangent features of the patch networks, or random ReLU features of patches. They learn from
+    the training sets that the book's nets learn from.
 
     Attributes
     ----------
@@ -47,122 +49,124 @@ class FeatureStudy:
         Test inputs of each kind, at most those of the setting.
     nets : int, >= 2
         Models L in the ensemble.
-    widths : tuple of int
-        Neurons of a class, m.
-    ridge : float, > 0
-        See `TangentRidge`. Chosen, like the widths, on draws that are not among `draws`.
+    widths, relu_widths : tuple of int
+        Neurons of a class, m, for tangent features; number R of random ReLU features.
     draws : tuple of int
-        Numbers of the data draws, the independent repetitions.
+        Numbers of the data draws, the independent repetitions. The widths were chosen on others.
     """
 
     setting: Setting = SETTING
     test: int = 500
     nets: int = 10
-    widths: tuple[int, ...] = (1, 2, 4)
-    ridge: float = 1.0
-    draws: tuple[int, ...] = (12, 13, 14, 15, 16)
+    widths: tuple[int, ...] = (1, 2)
+    relu_widths: tuple[int, ...] = (20, 40, 80, 160, 320)
+    draws: tuple[int, ...] = DRAWS if FULL else DRAWS[:5]
 
     def __post_init__(self) -> None:
         _check_draws(self.draws)
         check_int("nets", self.nets, low=2)
         check_int("test", self.test, low=1, high=min(self.setting.test_single, self.setting.test_multi))
-        for width in self.widths:
-            check_int("widths", width, low=1)
-        check_number("ridge", self.ridge, low=0, open_low=True)
+        for name in ("widths", "relu_widths"):
+            for width in getattr(self, name):
+                check_int(name, width, low=1)
 
     def run(self) -> FeatureResults:
         """Fit and test everything, or read what an earlier run left on disk."""
-        tensors, meta = cached({"study": "features", **asdict(self)}, lambda: _on_one_thread(self._compute))
-        return FeatureResults(self, tensors, meta["seconds"])
+        key = {"study": "features", **asdict(self)}
+        tensors, meta = cached(key, lambda: _on_one_thread(self._compute))
+        widths = {"tangent": self.widths, "ReLU": self.relu_widths}
+        return FeatureResults(widths, self.nets, self.test, tensors, meta["seconds"])
 
     def _compute(self) -> Tensors:
-        draws = (Draw(number, self.setting) for number in self.draws)
-        return _stack([_stack([self._fit(draw, m) for m in self.widths]) for draw in draws])
+        draws = [Draw(number, self.setting) for number in self.draws]
+        tangent = _stack([_stack([self._tangent(draw, m) for m in self.widths]) for draw in draws])
+        relu = _stack([_stack([self._relu(draw, R) for R in self.relu_widths]) for draw in draws])
+        parts = {"tangent": tangent, "ReLU": relu}
+        return {f"{kind} {name}": value for kind, part in parts.items() for name, value in part.items()}
 
-    def _fit(self, draw: Draw, m: int) -> Tensors:
-        """Return errors [2, nets] by method, and what each model saw of each view."""
+    def _tangent(self, draw: Draw, m: int) -> Tensors:
         start = Draw(draw.number, replace(self.setting, m=m)).init(0, self.nets)
-        ridge = TangentRidge(start, draw.train.x, ridge=self.ridge)
-        labels = one_hot(draw.train.y, draw.task.k)
-        fitted = ridge.fit(labels)
-        taught = fitted(draw.train.x)
-        others = (taught.sum(0) - taught) / (len(taught) - 1)
-        fits = {
-            "single": fitted,
-            "trained average": ridge.fit_average(labels),
-            "distilled": ridge.fit(others),
-            "self-distilled": ridge.fit(taught.roll(-1, 0)),
-            "wide student": ridge.fit_average(average(taught)[None]),
-        }
-        tests = [sample[: self.test] for sample in (draw.test_multi, draw.test_single)]
-        on_test = [_outputs(list(fits.values()), sample.x) for sample in tests]
-        errors = {}
-        for place, method in enumerate(fits):
-            outputs = [F[place] for F in on_test]
-            if method == "single":
-                number = torch.arange(1, self.nets + 1)[:, None, None]
-                errors["growing ensemble"] = _errors([F.cumsum(0) / number for F in outputs], tests)
-                errors["ensemble"] = errors["growing ensemble"][:, -1:]
-                errors["wrong by view"] = _wrong_by_view(outputs[1], tests[1])
-            if method in ("trained average", "wide student"):
-                outputs = [average(F)[None] for F in outputs]
-            errors[method] = _errors(outputs, tests)
-        return errors | {"visibility": visibility(start, draw.task.views)}
+        found, outputs = self._compare(draw, lambda x: tangent_features(start, x).contiguous())
+        wrong = _wrong_by_view(outputs["single"][1], draw.test_single[: self.test])
+        return found | {"visibility": visibility(start, draw.task.views), "wrong by view": wrong}
+
+    def _relu(self, draw: Draw, R: int) -> Tensors:
+        w = gaussian_weights(self.nets, R, draw.task.d, seed=draw.seed + 10_000)
+        return self._compare(draw, lambda x: relu_features(w, x))[0]
+
+    def _compare(self, draw: Draw, features: Callable[[Tensor], Tensor]) -> tuple[Tensors, dict[str, list[Tensor]]]:
+        tests = [(sample.x[: self.test], sample.y[: self.test]) for sample in (draw.test_multi, draw.test_single)]
+        return compare(features, draw.train.x, draw.train.y, tests, k=draw.task.k, held=every_fifth(len(draw.train)))
 
 
 @dataclass(frozen=True)
 class FeatureResults:
-    """What `FeatureStudy.run` measured.
+    """What a study of fixed features measured.
 
     Attributes
     ----------
-    study : FeatureStudy
+    widths : dict of str to tuple of int
+        By kind of features, the widths.
+    nets, test : int
+        Models in the ensemble, and test inputs of each kind, on every draw.
     tensors : dict of str to Tensor
-        By method the errors, shape [draws, widths, 2, nets]; the ``"growing ensemble"`` averages
-        the first 1, 2, ... models, the ``"ensemble"`` all of them; ``"visibility"``, shape
-        [draws, widths, nets, k, M], of each own view; ``"wrong by view"``, of the same
-        shape, the error of single models on the single-view inputs that keep that view.
+        By kind and method, such as ``"tangent single"``, the errors, shape [draws, widths, 2, nets]; the ``"growing
+        ensemble"`` averages the first 1, 2, ... models, the ``"ensemble"`` all of them. Further, on single-view inputs,
+        squared ``"bias"`` and ``"variance"``, and the ``"share"`` of the labels in the span of the features, shape
+        [draws, widths]; the ``"ridge"`` of single models, distilled, self-distilled ones, trained average and wide
+        student, shape [draws, widths, 5]. With multi-view data ``"visibility"`` of each own view and ``"wrong by
+        view"``, the error of single models on the single-view inputs that keep it, shape [draws, widths, nets, k, M].
     seconds : float
         Wall time of the run.
     """
 
-    study: FeatureStudy
+    widths: dict[str, tuple[int, ...]]
+    nets: int
+    test: int
     tensors: Tensors
     seconds: float
 
-    def errors(self, method: str, width: int, stratum: str = "single-view") -> Float[Tensor, "draws nets"]:
+    def values(self, name: str, width: int, kind: str = "tangent") -> Tensor:
+        """Return what `tensors` hold of one kind of features at one width, [draws, ...]."""
+        place = self._place(width, kind)
+        names = [key.removeprefix(f"{kind} ") for key in self.tensors if key.startswith(f"{kind} ")]
+        return self.tensors[f"{kind} {check_choice('name', name, names)}"][:, place]
+
+    def errors(
+        self, method: str, width: int, stratum: str = "single-view", kind: str = "tangent"
+    ) -> Float[Tensor, "draws nets"]:
         """Test errors of the models of one method, at one width, on one kind of input."""
-        place = self.study.widths.index(check_choice("width", width, self.study.widths))
         row = STRATA.index(check_choice("stratum", stratum, STRATA))
-        methods = [name for name in self.tensors if name not in ("visibility", "wrong by view")]
-        return self.tensors[check_choice("method", method, methods)][:, place, row]
+        return self.values(check_choice("method", method, METHODS), width, kind)[:, row]
 
-    def error(self, method: str, width: int, stratum: str = "single-view") -> Estimate:
+    def error(self, method: str, width: int, stratum: str = "single-view", kind: str = "tangent") -> Estimate:
         """Mean of `errors` with its interval; an ensemble counts all of its models."""
-        return over_draws(self.errors(method, width, stratum), points=self.study.test, nets=self._nets)
+        errors = self.errors(method, width, stratum, kind)
+        return over_draws(errors, points=self.test, nets=self.nets * len(errors))
 
-    def difference(self, first: str, second: str, width: int, stratum: str = "single-view") -> Estimate:
+    def difference(
+        self, first: str, second: str, width: int, stratum: str = "single-view", kind: str = "tangent"
+    ) -> Estimate:
         """Mean error of one method minus that of another, paired by data draw."""
-        a, b = (self.errors(method, width, stratum) for method in (first, second))
-        return difference_over_draws(a, b, points=self.study.test, nets=self._nets)
+        a, b = (self.errors(method, width, stratum, kind) for method in (first, second))
+        return difference_over_draws(a, b, points=self.test, nets=self.nets * len(a))
 
     def by_visibility(self, width: int, groups: int = 4) -> list[Estimate]:
         """Error of single models on single-view inputs, by how well they see the kept view.
 
         First where its visibility is 0, then for the rest in equal groups, least visible first.
         """
-        place = self.study.widths.index(check_choice("width", width, self.study.widths))
-        seen = self.tensors["visibility"][:, place].flatten(1).contiguous()
-        wrong = self.tensors["wrong by view"][:, place].flatten(1)
+        seen, wrong = (self.values(name, width).flatten(1).contiguous() for name in ("visibility", "wrong by view"))
         edges = seen[seen > 0].quantile(torch.linspace(0, 1, groups + 1)[1:-1])
         group = torch.where(seen > 0, torch.bucketize(seen, edges) + 1, 0)
         group[wrong.isnan()] = -1  # a small test set may keep some view nowhere
         rows = [[w[g == number] for w, g in zip(wrong, group, strict=True)] for number in range(groups + 1)]
-        return [over_draws(row, points=self.study.test // (groups + 1), nets=self._nets) for row in rows]
+        nets = self.nets * len(seen)
+        return [over_draws(row, points=self.test // (groups + 1), nets=nets) for row in rows]
 
-    @property
-    def _nets(self) -> int:
-        return self.study.nets * len(self.study.draws)
+    def _place(self, width: int, kind: str) -> int:
+        widths = self.widths[check_choice("kind", kind, self.widths)]
+        return widths.index(check_choice("width", width, widths))
 
 
 @dataclass(frozen=True)
@@ -255,18 +259,6 @@ class MixtureResults:
     @property
     def _nets(self) -> int:
         return self.study.nets * len(self.study.draws)
-
-
-def _outputs(fits: list[TangentNets], x: Float[Tensor, "n P d"]) -> Float[Tensor, "fits L n k"]:
-    """Return the outputs of several models in the same features, which are computed once."""
-    start = fits[0].start
-    delta = torch.stack([fit.delta.flatten(2) for fit in fits], -1)
-    nets = (tangent_features(start[net : net + 1], x)[0] @ delta[net] for net in range(len(start)))
-    return torch.stack([F.permute(2, 1, 0) for F in nets], 1)
-
-
-def _errors(outputs: list[Tensor], tests: list[Sample]) -> Float[Tensor, "tests nets"]:
-    return torch.stack([torch.as_tensor(error_rate(F, test.y)) for F, test in zip(outputs, tests, strict=True)])
 
 
 def _wrong_by_view(F: Float[Tensor, "L n k"], single: Sample) -> Float[Tensor, "L k M"]:

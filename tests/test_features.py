@@ -1,5 +1,6 @@
 """Tangent features against autograd, ridge regression against the normal equations, and what students cannot do."""
 
+import itertools
 import math
 from dataclasses import replace
 
@@ -10,8 +11,19 @@ from scipy.stats import norm
 from torch import Tensor
 
 from mvtheory import GaussianMixture, MultiView, PatchNets, Schedule, SReLU, average
-from mvtheory.features import TangentNets, TangentRidge, one_hot, tangent_features, visibility
-from mvtheory.features_study import STRATA, FeatureStudy, MixtureStudy
+from mvtheory.feature_methods import METHODS, bias_and_variance, compare, to_outputs, to_targets
+from mvtheory.features import (
+    TangentNets,
+    TangentRidge,
+    gaussian_weights,
+    one_hot,
+    relu_features,
+    tangent_features,
+    visibility,
+)
+from mvtheory.features_study import KINDS, STRATA, FeatureStudy, MixtureStudy
+from mvtheory.measurement import error_rate
+from mvtheory.ridge import RIDGES, Ridge, every_fifth, side_by_side
 from mvtheory.study import Setting
 
 TASK = MultiView(k=3, P=8, d=12, s=1.0)
@@ -204,11 +216,97 @@ def test_one_hot() -> None:
     assert one_hot(torch.tensor([2, 0]), 3).tolist() == [[[0, 0, 1], [1, 0, 0]]]
 
 
+def test_relu_features_are_sums_over_patches() -> None:
+    w, x = gaussian_weights(2, 5, D, seed=0), TASK.sample(130, seed=0).x
+    features = relu_features(w, x)
+    assert features.shape == (2, 1, 130, 5)
+    for net, a, r in ((0, 0, 0), (1, 129, 4), (1, 60, 2)):
+        expected = sum(max(float(w[net, r] @ patch), 0.0) for patch in x[a])
+        assert float(features[net, 0, a, r]) == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_model_has_the_same_weights_in_any_stack() -> None:
+    assert torch.equal(gaussian_weights(3, 4, 5, seed=7)[2:], gaussian_weights(1, 4, 5, seed=9))
+
+
+@pytest.mark.parametrize(("rows", "blocks", "columns"), [(6, 4, 1), (6, 1, 4), (24, 1, 1)])
+def test_targets_are_arranged_as_the_features_are(rows: int, blocks: int, columns: int) -> None:
+    F = torch.arange(48.0).view(2, 6, 4)
+    targets = to_targets(F, rows, blocks)
+    assert targets.shape == (2, blocks, rows, columns)
+    assert torch.equal(to_outputs(targets, 4), F)
+    block, row, column = {(6, 4): (3, 5, 0), (6, 1): (0, 5, 3), (24, 1): (0, 23, 0)}[rows, blocks]
+    assert targets[1, block, row, column] == F[1, 5, 3]
+
+
+def test_features_of_an_unknown_form_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"\(rows, blocks\) must be one of .*; got \(6, 2\)"):
+        to_targets(torch.zeros(1, 6, 4), 6, 2)
+
+
+def test_bias_and_variance_add_up() -> None:
+    F = torch.randn(4, 50, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    truth = torch.ones(50, 3, dtype=torch.float64)
+    bias, variance = bias_and_variance(F, truth)
+    torch.testing.assert_close(bias + variance, (F - truth).square().sum(-1).mean())
+    many = torch.randn(4, 20000, 3, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    bias, variance = bias_and_variance(many, 0 * many[0])
+    # Standard normal outputs have bias 0 and variance 3; the bias is a mean of 20000 numbers with deviation below 3.
+    assert abs(float(bias)) < 4 * 3 / 20000**0.5
+    assert abs(float(variance) - 3) < 4 * 3 / 20000**0.5
+
+
+@pytest.fixture(scope="module")
+def compared() -> tuple:
+    """All methods on a small problem, with what went into them."""
+    x, y = (sample := TASK.sample(60, seed=0)).x.double(), sample.y
+    w = gaussian_weights(4, 6, D, seed=0).double()
+    test = TASK.sample(40, 40, seed=1)
+    tests = [(test.x.double(), test.y)]
+    held = every_fifth(60)
+    found, outputs = compare(lambda x: relu_features(w, x), x, y, tests, k=K, held=held)
+    return relu_features(w, x), one_hot(y, K, torch.float64), relu_features(w, tests[0][0]), test.y, found, outputs
+
+
+def test_all_methods_are_what_they_say(compared: tuple) -> None:
+    """Each method once more, step by step, with the ridges that were chosen."""
+    phi, labels, psi, y, found, outputs = compared
+    own, by_others, by_next, by_labels, by_whole = found["ridge"].tolist()
+    apart, joint, target = Ridge(phi), side_by_side(phi), labels[:, None]
+    taught = phi @ (single := apart.solve(target, own))
+    others = torch.stack([(taught.sum(0) - one) / 3 for one in taught])
+    following = torch.stack([taught[(net + 1) % 4] for net in range(4)])
+    expected = {
+        "single": psi @ single,
+        "distilled": psi @ apart.solve(others, by_others),
+        "self-distilled": psi @ apart.solve(following, by_next),
+        "trained average": side_by_side(psi) @ Ridge(joint).solve(target, by_labels),
+        "wide student": side_by_side(psi) @ Ridge(joint).solve(taught.mean(0, keepdim=True), by_whole),
+        "ensemble": (psi @ single).mean(0, keepdim=True),
+    }
+    for name, values in expected.items():
+        torch.testing.assert_close(outputs[name][0], values[:, 0])
+        np.testing.assert_allclose(found[name][0], error_rate(values[:, 0], y))
+    torch.testing.assert_close(outputs["growing ensemble"][0][2], (psi @ single)[:3, 0].mean(0))
+    assert set(expected) | {"growing ensemble"} == set(METHODS)
+    assert all(float(ridge) in torch.tensor(RIDGES) for ridge in found["ridge"])
+
+
+def test_a_student_is_as_good_as_its_features(compared: tuple) -> None:
+    """Fitted to the ensemble, in squared distance on the training set, no student beats the fit to the labels."""
+    phi, labels, *_ = compared
+    target = labels[:, None]
+    best = (phi @ Ridge(phi).solve(target, 1e-9) - target).square().sum((1, 2, 3))
+    taught = phi @ Ridge(phi).solve((phi @ Ridge(phi).solve(target, 0.1)).mean(0, keepdim=True), 1e-9)
+    assert ((taught - target).square().sum((1, 2, 3)) >= best).all()
+
+
 SMALL = FeatureStudy(
-    setting=Setting(task=TASK, multi=40, single=2, sigma_0=0.1, test_single=60, test_multi=50),
-    test=50,
+    setting=Setting(task=TASK, multi=40, single=2, sigma_0=0.1, test_single=60, test_multi=60),
+    test=60,
     nets=3,
     widths=(1, 2),
+    relu_widths=(3, 8),
     draws=(7, 8),
 )
 
@@ -223,24 +321,26 @@ def test_the_feature_study_is_the_same_each_time_and_adds_up() -> None:
     first = SMALL.run()
     again = SMALL._compute()
     assert all(torch.equal(first.tensors[name], again[name]) for name in again)
-    for width in SMALL.widths:
-        for stratum in STRATA:
-            assert first.errors("single", width, stratum).shape == (2, 3)
-            assert first.errors("ensemble", width, stratum).shape == (2, 1)
-            growing = first.errors("growing ensemble", width, stratum)
-            assert torch.equal(growing[:, :1], first.errors("single", width, stratum)[:, :1])
-            assert torch.equal(growing[:, -1:], first.errors("ensemble", width, stratum))
-            value = first.difference("single", "ensemble", width, stratum).value
-            expected = first.error("single", width, stratum).value - first.error("ensemble", width, stratum).value
-            assert value == pytest.approx(expected)
-    assert first.error("ensemble", 1).nets == first.error("single", 1).nets == 6
-    assert first.tensors["wrong by view"].shape == first.tensors["visibility"].shape == (2, 2, 3, 3, 2)
+    for kind, stratum in itertools.product(KINDS, STRATA):
+        for width in first.widths[kind]:
+            assert first.errors("single", width, stratum, kind).shape == (2, 3)
+            assert first.errors("ensemble", width, stratum, kind).shape == (2, 1)
+            growing = first.errors("growing ensemble", width, stratum, kind)
+            assert torch.equal(growing[:, :1], first.errors("single", width, stratum, kind)[:, :1])
+            assert torch.equal(growing[:, -1:], first.errors("ensemble", width, stratum, kind))
+            value = first.difference("single", "ensemble", width, stratum, kind).value
+            single, ensemble = (first.error(method, width, stratum, kind) for method in ("single", "ensemble"))
+            assert value == pytest.approx(single.value - ensemble.value)
+            assert single.nets == ensemble.nets == 6
+    shape = first.values("visibility", 1).shape
+    assert shape == first.values("wrong by view", 1).shape == (2, 3, 3, 2)
+    assert first.values("ridge", 8, "ReLU").shape == (2, 5)
 
 
 @pytest.mark.usefixtures("cache")
 def test_errors_by_visibility_hold_every_view_once() -> None:
     results = SMALL.run()
-    seen, wrong = (results.tensors[name][:, 1].flatten(1) for name in ("visibility", "wrong by view"))
+    seen, wrong = (results.values(name, 2).flatten(1) for name in ("visibility", "wrong by view"))
     blind, rest = results.by_visibility(2, groups=1)
     for estimate, rows in ((blind, seen == 0), (rest, seen > 0)):
         expected = [float(w[row].nanmean()) for w, row in zip(wrong, rows, strict=True)]
@@ -272,9 +372,8 @@ def test_the_mixture_study_meets_the_best_rule() -> None:
         ({"draws": (0, 1)}, "draws must be an integer >= 1; got 0"),
         ({"nets": 1}, "nets must be an integer >= 2; got 1"),
         ({"widths": (1, 0)}, "widths must be an integer >= 1; got 0"),
-        ({"ridge": 0.0}, r"ridge must be a finite number in \(0, inf\); got 0.0"),
-        ({"ridge": math.nan}, "ridge must be a finite number"),
-        ({"test": 51}, "test must be an integer >= 1 and <= 50; got 51"),
+        ({"relu_widths": (0,)}, "relu_widths must be an integer >= 1; got 0"),
+        ({"test": 61}, "test must be an integer >= 1 and <= 60; got 61"),
     ],
 )
 def test_a_faulty_study_is_refused(change: dict, match: str) -> None:
@@ -291,6 +390,10 @@ def test_an_unknown_result_is_refused() -> None:
         results.error("single", 1, "all")
     with pytest.raises(ValueError, match=r"method must be one of .*; got 'visibility'"):
         results.error("visibility", 1)
+    with pytest.raises(ValueError, match=r"kind must be one of 'tangent', 'ReLU'; got 'Fourier'"):
+        results.error("single", 1, kind="Fourier")
+    with pytest.raises(ValueError, match=r"name must be one of .*; got 'variances'"):
+        results.values("variances", 1)
 
 
 def test_faulty_inputs_are_refused(nets: PatchNets, data: tuple[Tensor, Tensor]) -> None:
@@ -314,3 +417,7 @@ def test_faulty_inputs_are_refused(nets: PatchNets, data: tuple[Tensor, Tensor])
         one_hot(torch.tensor([0, 2]), 2)
     with pytest.raises(ValueError, match="views must have shape"):
         visibility(nets, TASK.views[:2].double())
+    with pytest.raises(ValueError, match="x must be finite"):
+        relu_features(gaussian_weights(1, 2, D, seed=0).double(), x / 0)
+    with pytest.raises(ValueError, match="R must be an integer >= 1; got 0"):
+        gaussian_weights(1, 0, 5, seed=0)
