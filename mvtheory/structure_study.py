@@ -136,9 +136,8 @@ class StructureStudy:
             outputs = {name: stack(test.x) for name, stack in nets.items()}
             outputs |= {"ensemble": average(single)[None]}
             outputs |= {"trained average": average(outputs["trained average"])[None]}
-            if isinstance(
-                task, GaussianMixture
-            ):  # with equal classes and round noise, the nearest mean is the best rule
+            if isinstance(task, GaussianMixture):
+                # With equal classes and round noise, the nearest mean is the best rule there is.
                 outputs["best rule"] = (test.x.sum(1) @ task.views[:, 0].T)[None]
             found |= {f"{stratum} {name}": torch.as_tensor(error_rate(F, test.y)) for name, F in outputs.items()}
             if place == 0:
