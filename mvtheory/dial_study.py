@@ -11,7 +11,7 @@ from torch import Tensor
 
 from mvtheory._check import check_choice, check_int, check_number
 from mvtheory.ensemble import average
-from mvtheory.measurement import Estimate, error_rate, over_draws
+from mvtheory.measurement import Estimate, difference_over_draws, error_rate
 from mvtheory.model import PatchNets, SReLU
 from mvtheory.overlap import Overlapping
 from mvtheory.store import cached
@@ -51,8 +51,8 @@ class DialStudy:
 
     task: Overlapping = TWO_TO_ONE
     overlaps: tuple[float, ...] = (0.0, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.75, 1.0)
-    strengths: tuple[float, ...] = (0.1, 0.2, 0.3, 0.4)
-    n: int = 250
+    strengths: tuple[float, ...] = (0.2, 0.3, 0.4)
+    n: int = 200
     test: int = 1000
     nets: int = 10
     m: int = 10
@@ -125,8 +125,10 @@ class DialResults:
     def gain(self, overlap: float, strength: float) -> Estimate:
         """Mean of `gains` at one position of the dial, with its interval."""
         place = self.study.overlaps.index(check_choice("overlap", overlap, self.study.overlaps))
+        row = self.study.strengths.index(check_choice("strength", strength, self.study.strengths))
+        single, ensemble = (self.tensors[name][:, place, row] for name in ("single", "ensemble"))
         nets = self.study.nets * len(self.study.draws)
-        return over_draws(self.gains(strength)[:, place : place + 1], points=None, nets=nets)
+        return difference_over_draws(single, ensemble, points=self.study.test, nets=nets)
 
     def halves(self, strength: float) -> Float[np.ndarray, " draws"]:
         """Overlap at which each draw's gain first falls to half of its first value, with straight lines between."""

@@ -1,13 +1,13 @@
 r"""A dial from two views to one: views of a class that overlap, and what a net then sees of the view that lost.
 
-Let the two views of a class overlap by :math:`c = \langle v_{i,1}, v_{i,2} \rangle`. A neuron with overlaps
-:math:`a_\ell = \langle w, v_{i,\ell} \rangle` that grows by both views of its class obeys
-:math:`\dot a_1 = g\,(a_1^{q-1} + c\,a_2^{q-1})` and the same with 1 and 2 exchanged. The ratio
-:math:`r = a_2 / a_1` comes to rest where
+Let the two views of a class overlap by :math:`\omega = \langle v_{i,1}, v_{i,2} \rangle`. A neuron with overlaps
+:math:`\lambda_\ell = \langle w, v_{i,\ell} \rangle` that grows by both views of its class obeys
+:math:`\dot\lambda_1 = g\,(\lambda_1^{q-1} + \omega\,\lambda_2^{q-1})` and the same with 1 and 2 exchanged. The ratio
+:math:`\beta = \lambda_2 / \lambda_1` comes to rest where
 
-.. math:: c = \kappa(r) = \frac{r\,(1 - r^{q-2})}{1 - r^q}, \qquad \kappa(1) = \frac{q-2}{q}.
+.. math:: \omega = \kappa(\beta) = \frac{\beta\,(1 - \beta^{q-2})}{1 - \beta^q}, \qquad \kappa(1) = \frac{q-2}{q}.
 
-Below :math:`c = (q-2)/q` there is one such ratio under 1; above it both views are seen alike.
+Below :math:`\omega = (q-2)/q` there is one such ratio under 1; above it both views are seen alike.
 """
 
 from __future__ import annotations
