@@ -1,4 +1,4 @@
-"""Two contrasts to trained nets on multi-view data: features that stay fixed, and data without views."""
+"""A contrast to trained nets on multi-view data: features that stay fixed."""
 
 from __future__ import annotations
 
@@ -11,27 +11,20 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mvtheory._check import check_choice, check_int
-from mvtheory.data import GaussianMixture
-from mvtheory.ensemble import average
 from mvtheory.feature_methods import METHODS, compare
 from mvtheory.features import gaussian_weights, relu_features, tangent_features, visibility
-from mvtheory.measurement import Estimate, difference_over_draws, error_rate, over_draws
-from mvtheory.model import PatchNets
+from mvtheory.measurement import Estimate, difference_over_draws, over_draws
 from mvtheory.ridge import every_fifth
 from mvtheory.store import cached
 from mvtheory.study import DRAWS, FULL, SETTING, Draw, Setting
-from mvtheory.training import Schedule, train
 
-__all__ = ["KINDS", "STRATA", "FeatureResults", "FeatureStudy", "MixtureResults", "MixtureStudy"]
+__all__ = ["KINDS", "STRATA", "FeatureResults", "FeatureStudy"]
 
 KINDS = ("tangent", "ReLU")
 
 STRATA = ("multi-view", "single-view")
 
 Tensors = dict[str, Tensor]
-
-#: One direction per class in a single patch, at a distance at which the best rule errs.
-MIXTURE = GaussianMixture(k=10, P=1, d=40, separation=0.6)
 
 
 @dataclass(frozen=True)
@@ -167,98 +160,6 @@ class FeatureResults:
     def _place(self, width: int, kind: str) -> int:
         widths = self.widths[check_choice("kind", kind, self.widths)]
         return widths.index(check_choice("width", width, widths))
-
-
-@dataclass(frozen=True)
-class MixtureStudy:
-    """Trained nets on a Gaussian mixture: several seeds, and nothing that they could miss.
-
-    Attributes
-    ----------
-    mixture : GaussianMixture
-        The data, hard enough that the best rule errs; each draw has its own frame.
-    n, test, nets : int
-        Training inputs, test inputs, nets in the ensemble.
-    setting : Setting
-        Gives activation, width and initial weights: the nets of the book.
-    schedule : Schedule
-        Passed to `train`.
-    draws : tuple of int
-        Numbers of the data draws. What is set here was chosen on others.
-    """
-
-    mixture: GaussianMixture = MIXTURE
-    n: int = 1000
-    test: int = 4000
-    nets: int = 10
-    setting: Setting = SETTING
-    schedule: Schedule = Schedule(steps=300, eta=1e6)
-    draws: tuple[int, ...] = (2, 3, 4, 5, 6)
-
-    def __post_init__(self) -> None:
-        _check_draws(self.draws)
-        check_int("test", self.test, low=1)
-
-    def run(self) -> MixtureResults:
-        """Train and test everything, or read what an earlier run left on disk."""
-        tensors, meta = cached({"study": "mixture", **asdict(self)}, lambda: _on_one_thread(self._compute))
-        return MixtureResults(self, tensors, meta["seconds"])
-
-    def _compute(self) -> Tensors:
-        return _stack([self._errors_on(draw) for draw in self.draws])
-
-    def _errors_on(self, number: int) -> Tensors:
-        seed, mixture = Draw(number).seed, replace(self.mixture, frame_seed=Draw(number).seed)
-        train_set, test_set = mixture.sample(self.n, seed=seed + 1), mixture.sample(self.test, seed=seed + 2)
-        start = PatchNets.init(
-            self.nets,
-            k=mixture.k,
-            m=self.setting.m,
-            d=mixture.d,
-            sigma_0=self.setting.sigma_0,
-            seed=seed + 100,
-            activation=self.setting.activation,
-        )
-        run = train(start, train_set, schedule=self.schedule)
-        F = run.nets(test_set.x)
-        # With equal classes and round noise, the nearest mean is the best rule there is.
-        best = test_set.x.sum(1) @ mixture.views[:, 0].T
-        outputs = {"single": F, "ensemble": average(F)[None], "best rule": best[None]}
-        errors = {name: torch.as_tensor(error_rate(G, test_set.y)) for name, G in outputs.items()}
-        return errors | {"training": run.history.error[-1]}
-
-
-@dataclass(frozen=True)
-class MixtureResults:
-    """What `MixtureStudy.run` measured.
-
-    Attributes
-    ----------
-    study : MixtureStudy
-    tensors : dict of str to Tensor
-        Test errors, shape [draws, nets], of ``"single"`` nets, the ``"ensemble"`` and the
-        ``"best rule"``; ``"training"`` errors of the single nets.
-    seconds : float
-    """
-
-    study: MixtureStudy
-    tensors: Tensors
-    seconds: float
-
-    def error(self, method: str) -> Estimate:
-        """Mean error with its interval; an ensemble counts all of its nets."""
-        errors = self.tensors[check_choice("method", method, self.tensors)]
-        points = self.study.n if method == "training" else self.study.test
-        return over_draws(errors, points=points, nets=self._nets)
-
-    def gain(self) -> Estimate:
-        """Error of single nets minus that of their ensemble."""
-        single, ensemble = self.tensors["single"], self.tensors["ensemble"]
-        return difference_over_draws(single, ensemble, points=self.study.test, nets=self._nets)
-
-    @property
-    def _nets(self) -> int:
-        return self.study.nets * len(self.study.draws)
 
 
 def _wrong_by_view(F: Float[Tensor, "L n k"], single: Sample) -> Float[Tensor, "L k M"]:

@@ -7,10 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from scipy.stats import norm
 from torch import Tensor
 
-from mvtheory import GaussianMixture, MultiView, PatchNets, Schedule, SReLU, average
+from mvtheory import MultiView, PatchNets, SReLU, average
 from mvtheory.feature_methods import METHODS, bias_and_variance, compare, to_outputs, to_targets
 from mvtheory.features import (
     TangentNets,
@@ -21,7 +20,7 @@ from mvtheory.features import (
     tangent_features,
     visibility,
 )
-from mvtheory.features_study import KINDS, STRATA, FeatureStudy, MixtureStudy
+from mvtheory.features_study import KINDS, STRATA, FeatureStudy
 from mvtheory.measurement import error_rate
 from mvtheory.ridge import RIDGES, Ridge, every_fifth, side_by_side
 from mvtheory.study import Setting
@@ -346,22 +345,6 @@ def test_errors_by_visibility_hold_every_view_once() -> None:
         expected = [float(w[row].nanmean()) for w, row in zip(wrong, rows, strict=True)]
         assert estimate.value == pytest.approx(sum(expected) / 2)
     assert len(results.by_visibility(2, groups=3)) == 4
-
-
-@pytest.mark.usefixtures("cache")
-def test_the_mixture_study_meets_the_best_rule() -> None:
-    """With two classes in one patch, the best rule errs with probability Phi(-separation / (sqrt 2 sigma))."""
-    mixture = GaussianMixture(k=2, P=1, d=10, separation=0.5)
-    setting = Setting(m=3, sigma_0=0.1)
-    study = MixtureStudy(mixture, 200, 4000, 2, setting, Schedule(steps=20, eta=1e6), (7, 8))
-    results = study.run()
-    error = norm.cdf(-0.5 / math.sqrt(2 / 10))
-    assert abs(results.error("best rule").value - error) < 4 * math.sqrt(error * (1 - error) / 8000)
-    assert results.error("single").value >= results.error("best rule").value - 0.01
-    gain = results.error("single").value - results.error("ensemble").value
-    assert results.gain().value == pytest.approx(gain)
-    again = study._compute()
-    assert all(torch.equal(results.tensors[name], again[name]) for name in again)
 
 
 @pytest.mark.parametrize(
