@@ -26,6 +26,7 @@ from mvtheory.model import PatchNets, SReLU
 from mvtheory.practice import Diagnosis, diagnose
 from mvtheory.reduction import all_products, own_products
 from mvtheory.store import StoreError, cached, load, save
+from mvtheory.sweep import Sweep
 from mvtheory.training import CrossEntropy, Diverged, History, Run, Schedule, train
 
 __all__ = [
@@ -48,6 +49,7 @@ __all__ = [
     "Sample",
     "Schedule",
     "StoreError",
+    "Sweep",
     "Temperature",
     "all_products",
     "average",
