@@ -8,6 +8,7 @@ the cells in hand and no other; and a primary key keeps each cell from being cou
 from __future__ import annotations
 
 import inspect
+import random
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -115,6 +116,7 @@ class Sweep:
 
         A cell that raises an error is kept with it, and the others go on. A cell whose worker dies is
         computed again; if its worker dies twice while it has no other cell in hand, the cell has failed.
+        Cells are taken in random order, so that sweeps which run at the same time share the work.
 
         Parameters
         ----------
@@ -155,7 +157,8 @@ class Sweep:
                 calls = ((name, todo[name]) for name in names if retry or not store.has(name, failed=True))
                 return parallel(call, self.function, package_hash(), calls)
 
-            for key, outcome in survive(compute, list(todo)):
+            order = random.SystemRandom().sample(list(todo), len(todo))  # so sweeps at the same time share the work
+            for key, outcome in survive(compute, order):
                 store.add(key, _name(self.function), _canonical("grid", todo[key]), outcome)
                 bar.update()
         table = self.table()
