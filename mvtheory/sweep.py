@@ -57,6 +57,12 @@ class Sweep:
     TypeError, ValueError
         If an argument is not as it must be; nothing has been computed then.
 
+    Notes
+    -----
+    A finished cell is found again by the function's name, its sources, the version of torch, and the arguments.
+    The sources are the modules of this package that it uses, and its own file (in a notebook, its own text).
+    A script that lets Dask start processes here must do so under ``if __name__ == "__main__":``.
+
     Examples
     --------
     >>> import tempfile

@@ -10,7 +10,6 @@ from collections import Counter
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
-import joblib
 import numpy as np
 import pandas as pd
 import pytest
@@ -238,54 +237,6 @@ def test_a_killed_sweep_goes_on_where_it_was(tmp_path, log):
     table = logging(logged, log, tmp_path, range(8), nap=0.1).run("sequential", progress=False)
     assert list(table["double"]) == [2 * width for width in range(8)]
     assert len(lines(log)) <= 9  # at most the cell in hand was computed again
-
-
-def test_a_worker_of_a_dask_cluster_is_killed_and_nothing_is_lost_or_counted_twice(tmp_path, log):
-    distributed = pytest.importorskip("distributed")
-    widths = range(24)
-    sweep = logging(logged, log, tmp_path, widths, nap=0.1)
-    here = {"n_workers": 3, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
-    killed = []
-
-    def kill(progress):
-        """Kill a worker as soon as every one has begun a few cells."""
-        begun = Counter(pid for *_, pid in lines(log))
-        if not killed and len(begun) == 3 and min(begun.values()) >= 2:
-            killed.append(next(iter(begun)))
-            os.kill(killed[0], signal.SIGKILL)
-
-    with distributed.Client(**here), pytest.MonkeyPatch.context() as patch:
-        add = Cells.add
-        patch.setattr(Cells, "add", lambda *args: (add(*args), kill(args)))
-        table = sweep.run("dask", progress=False)
-    assert killed
-    assert list(table["double"]) == [2 * width for width in widths]  # nothing is lost, in its order
-    with sqlite3.connect(tmp_path / "sweeps.sqlite") as file:
-        assert file.execute("SELECT count(*), count(DISTINCT key) FROM cells").fetchone() == (24, 24)
-    file.close()
-    assert len(set(table["worker"])) >= 3
-    begun = Counter(width for width, *_ in lines(log))
-    assert set(begun) == set(widths)
-    assert sum(begun.values()) <= 24 + 2 * 3  # a second time only what was handed out: joblib's two cells a worker
-
-
-def test_joblib_is_told_of_dead_dask_workers_and_does_not_wait_for_ever():
-    dask, distributed = pytest.importorskip("dask"), pytest.importorskip("distributed")
-    from mvtheory._dask import Backend
-
-    def deadly(number):
-        return os._exit(1) if number == 1 else os.getpid()
-
-    here = {"n_workers": 1, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
-    with (
-        dask.config.set({"distributed.scheduler.allowed-failures": 0}),
-        distributed.Client(**here) as client,
-        joblib.parallel_config(Backend(client=client)),
-    ):
-        (there,) = joblib.Parallel()([joblib.delayed(deadly)(0)])
-        assert there != os.getpid()  # on the cluster, though it has one worker
-        with pytest.raises(_workers.lost_workers()):
-            joblib.Parallel()(joblib.delayed(deadly)(number) for number in range(3))
 
 
 def test_after_a_loss_the_cells_in_hand_come_alone_and_the_guilty_one_is_found():
