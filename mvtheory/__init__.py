@@ -27,6 +27,7 @@ from mvtheory.practice import Diagnosis, diagnose
 from mvtheory.reduction import all_products, own_products
 from mvtheory.run import History, Run
 from mvtheory.store import StoreError, cached, load, save
+from mvtheory.sweep import Sweep
 from mvtheory.training import CrossEntropy, Diverged, Interrupted, Schedule, train
 
 __all__ = [
@@ -50,6 +51,7 @@ __all__ = [
     "Sample",
     "Schedule",
     "StoreError",
+    "Sweep",
     "Temperature",
     "all_products",
     "average",

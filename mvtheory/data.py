@@ -194,6 +194,34 @@ class MultiView:
         Sample
             Multi-view inputs first.
         """
+        y, kept, strength, rng = self._truth(multi, single, seed, balanced)
+        patch_view = self._place(y, strength > 0, rng)
+        return Sample(self._patches(y, strength, patch_view, rng), y, strength, kept, patch_view)
+
+    def strengths(
+        self, multi: int, single: int = 0, *, seed: int, balanced: bool = False
+    ) -> tuple[Int[Tensor, " n"], Int[Tensor, " n"], Float[Tensor, "n k M"]]:
+        """Draw the labels, kept views and strengths that `sample` draws, without any patch.
+
+        A thousand classes need two thousand patches of as many dimensions: more than fits into memory,
+        where the strengths still do.
+
+        Parameters
+        ----------
+        multi, single, seed, balanced
+            See `sample`.
+
+        Returns
+        -------
+        y, kept, strength : Tensor
+            Those of the :class:`Sample` of the same arguments, to the last bit.
+        """
+        return self._truth(multi, single, seed, balanced)[:3]
+
+    def _truth(
+        self, multi: int, single: int, seed: int, balanced: bool
+    ) -> tuple[Tensor, Tensor, Tensor, torch.Generator]:
+        """Return labels, kept views, strengths, and the generator that goes on to the patches."""
         n = _check_counts(multi, single)
         check_int("seed", seed, low=0)
         rng = torch.Generator().manual_seed(seed)
@@ -204,9 +232,7 @@ class MultiView:
         else:
             y = torch.randint(self.k, (n,), generator=rng)
             kept[multi:] = torch.randint(self.M, (single,), generator=rng)
-        strength = self._strengths(y, kept, rng)
-        patch_view = self._place(y, strength > 0, rng)
-        return Sample(self._patches(y, strength, patch_view, rng), y, strength, kept, patch_view)
+        return y, kept, self._strengths(y, kept, rng), rng
 
     def _strengths(self, y: Tensor, kept: Tensor, rng: torch.Generator) -> Tensor:
         """Total strength of every view, shape [n, k, M]; 0 where absent."""

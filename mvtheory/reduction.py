@@ -22,10 +22,10 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 from mvtheory import _fused
 from mvtheory._check import check_finite, check_shape
-from mvtheory.data import Sample
+from mvtheory.data import MultiView, Sample
 from mvtheory.model import PatchNets
 
-__all__ = ["OwnViewNets", "Strengths", "ViewNets", "all_products", "own_products"]
+__all__ = ["OwnViewNets", "Strengths", "ViewNets", "all_products", "draw_strengths", "own_products"]
 
 
 @dataclass(frozen=True)
@@ -230,6 +230,33 @@ def own_products(
     check_shape("views", views, (nets.W.shape[1], "M", nets.W.shape[-1]))
     W = torch.einsum("lkrd,kvd->lkrv", nets.W, views).contiguous()
     return OwnViewNets(W, nets.activation), _strengths(data, k, M), torch.eye(M).to(W).expand(k, M, M)
+
+
+def draw_strengths(
+    task: MultiView, multi: int, single: int = 0, *, seed: int, balanced: bool = False
+) -> tuple[Strengths, Int[Tensor, " n"]]:
+    """Draw what `own_products` makes of a sample, without the sample: for more classes than patches fit into memory.
+
+    Parameters
+    ----------
+    task : MultiView
+        The distribution; its noise, and its frame, are left out.
+    multi, single, seed, balanced
+        See :meth:`mvtheory.data.MultiView.sample`.
+
+    Returns
+    -------
+    data : Strengths
+        The same numbers as from the sample with these arguments.
+    kept : Tensor of int, shape [n]
+        The view that a single-view input kept; -1 for multi-view inputs.
+    """
+    y, kept, strength = task.strengths(multi, single, seed=seed, balanced=balanced)
+    patches = torch.full((task.k, task.M), float(task.C_p if task.C_weak is None else task.C_weak))
+    count = (strength > 0) * patches
+    own = torch.arange(len(y)), y
+    count[own] = (strength[own] > 0) * float(task.C_p)
+    return Strengths(torch.stack([strength / count.clamp(min=1), count], -1), y), kept
 
 
 def all_products(

@@ -1,0 +1,170 @@
+"""Claims and studies by name, for those who work without notebooks: see ``python -m mvtheory --help``.
+
+The claims are those of the chapters, measured on draws and in settings of the caller's choice. The studies are
+functions for :class:`mvtheory.sweep.Sweep`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from mvtheory._check import check_choice
+from mvtheory.claims import Claim, predict
+from mvtheory.ensemble import average, predict_lottery, view_outputs
+from mvtheory.measurement import Estimate, difference_over_draws, error_rate, over_draws
+from mvtheory.scale_study import law, step
+from mvtheory.study import DRAWS, SETTING, SHARP, Nets, Setting, each_draw, luck, singles, students, trained_average
+
+__all__ = ["CLAIMS", "STUDIES", "Known", "measure"]
+
+
+@dataclass(frozen=True)
+class Known:
+    """A claim that can be measured by name.
+
+    Attributes
+    ----------
+    statement : str
+        The claim in a sentence.
+    predicted : (float, float)
+        Range that the theory allows.
+    setting : Setting
+        The setting in which the book measures it.
+    run : callable
+        Takes draws and setting; returns the estimate and the seconds of the training.
+    """
+
+    statement: str
+    predicted: tuple[float, float]
+    setting: Setting
+    run: Callable[[Iterable[int], Setting], tuple[Estimate, float]]
+
+
+def measure(name: str, draws: Iterable[int] = DRAWS, setting: Setting | None = None) -> Claim:
+    """Measure a claim of the catalogue.
+
+    Parameters
+    ----------
+    name : str
+        A key of `CLAIMS`.
+    draws : iterable of int
+        Numbers of the data draws, at least two; by default those of the book.
+    setting : Setting, optional
+        By default that of the book.
+
+    Returns
+    -------
+    Claim
+        With its measurement and verdict.
+    """
+    known = CLAIMS[check_choice("name", name, CLAIMS)]
+    claim = predict(name, known.statement, *known.predicted, chapter="catalogue")
+    estimate, seconds = known.run(list(draws), known.setting if setting is None else setting)
+    return claim.measure(estimate, seconds=seconds)
+
+
+def _single(draws: Iterable[int], setting: Setting) -> tuple[Estimate, float]:
+    return _errors_on("single", setting.test_single, draws, setting)
+
+
+def _multi(draws: Iterable[int], setting: Setting) -> tuple[Estimate, float]:
+    return _errors_on("multi", setting.test_multi, draws, setting)
+
+
+def _errors_on(where: str, points: int, draws: Iterable[int], setting: Setting) -> tuple[Estimate, float]:
+    base = each_draw(singles, draws, setting)
+    return over_draws([nets.errors(where) for nets in base], points=points), _seconds(base)
+
+
+def _ensemble(draws: Iterable[int], setting: Setting) -> tuple[Estimate, float]:
+    """Average all members; the luck of their lots is evened out."""
+    base = each_draw(singles, draws, setting)
+    members = range(setting.members)
+    evened = [max(0.0, nets.members.average_error("single") - luck(nets.draw, [members])) for nets in base]
+    count = setting.members * len(base)
+    return over_draws([[e] for e in evened], points=setting.test_single, nets=count), _seconds(base)
+
+
+def _law(draws: Iterable[int], setting: Setting) -> tuple[Estimate, float]:
+    """Divide the errors of 2, 3, ... nets by those of 1, 2, ..., sum by sum; the luck of their lots is evened out."""
+    base = each_draw(singles, draws, setting)
+    curves = np.array([[_by_size(nets.members, L) for L in range(1, setting.members + 1)] for nets in base])
+    factors = curves[:, 1:].sum(1, keepdims=True) / curves[:, :-1].sum(1, keepdims=True)
+    return over_draws(factors, points=None, nets=setting.members * len(base)), _seconds(base)
+
+
+def _by_size(members: Nets, L: int) -> float:
+    """Error of the average of L nets, a mean over all choices, without the luck of their lots."""
+    F, y = members.outputs["single"], members.labels("single")
+    choices = list(combinations(range(len(F)), L))
+    found = np.mean([error_rate(average(F[list(choice)]), y) for choice in choices])
+    return max(0.0, float(found) - luck(members.draw, choices))
+
+
+def _lottery(draws: Iterable[int], setting: Setting) -> tuple[Estimate, float]:
+    """Compare the views named at initialisation with those that are kept."""
+    base, agree = each_draw(singles, draws, setting), []
+    for nets in base:
+        views, start = nets.draw.task.views, nets.draw.init(0, len(nets.nets))
+        named, kept = predict_lottery(start, views, nets.draw.train), view_outputs(nets.nets, views).argmax(-1)
+        agree.append((named == kept).double().mean(-1))
+    return over_draws(agree, points=agree[0].numel() * setting.task.k), _seconds(base)
+
+
+def _train_average(draws: Iterable[int], setting: Setting) -> tuple[Estimate, float]:
+    draws = list(draws)
+    joint, base = each_draw(trained_average, draws, setting), each_draw(singles, draws, setting)
+    count = (setting.members + setting.averaged) * len(base)
+    gap = difference_over_draws(
+        [[nets.average_error("single")] for nets in joint],
+        [nets.members.errors("single") for nets in base],
+        points=setting.test_single,
+        nets=count,
+    )
+    return gap, _seconds(joint) + _seconds(base)
+
+
+def _distill(draws: Iterable[int], setting: Setting) -> tuple[Estimate, float]:
+    """Test students of the ensemble, which know what the teacher's nets and their own lottery know."""
+    return _taught("ensemble", lambda pupil: (*range(setting.members), setting.members + pupil), draws, setting)
+
+
+def _self_distill(draws: Iterable[int], setting: Setting) -> tuple[Estimate, float]:
+    return _taught("single", lambda pupil: (pupil, setting.members + pupil), draws, setting)
+
+
+def _taught(
+    teacher: str, knowing: Callable[[int], tuple[int, ...]], draws: Iterable[int], setting: Setting
+) -> tuple[Estimate, float]:
+    """Error of students, without the luck of the lots of the nets that `knowing` names for a pupil."""
+    taught = each_draw(students, draws, setting, teacher)
+    evened = [
+        [max(0.0, float(e) - luck(nets.draw, [knowing(pupil)])) for pupil, e in enumerate(nets.errors("single"))]
+        for nets in taught
+    ]
+    return over_draws(np.minimum(evened, 1), points=setting.test_single), _seconds(taught)
+
+
+def _seconds(runs: list[Nets]) -> float:
+    return sum(nets.seconds for nets in runs)
+
+
+#: The claims, by the names that they have in the book's ledger.
+CLAIMS: Mapping[str, Known] = {
+    "single": Known("Error of a single net on single-view inputs", (0.49, 0.51), SHARP, _single),
+    "multi": Known("Error of a single net on multi-view inputs", (0, 0.005), SHARP, _multi),
+    "lottery": Known("Share of (net, class) that keep the view named at initialisation", (0.97, 1), SHARP, _lottery),
+    "ensemble": Known("Error of an average of nets on single-view inputs", (0, 0.01), SHARP, _ensemble),
+    "law": Known("Factor on the error by each further net", (0.4, 0.6), SHARP, _law),
+    "train-average": Known("Error of a trained average, minus a single net's", (-0.05, 0.05), SHARP, _train_average),
+    "distill": Known("Error of a student of the ensemble on single-view inputs", (0, 0.01), SETTING, _distill),
+    "self-distill": Known("Error of a student of a single net", (0, 0.26), SETTING, _self_distill),
+}
+
+#: Functions for sweeps.
+STUDIES: Mapping[str, Callable[..., Mapping[str, Any]]] = {"law": law, "step": step}

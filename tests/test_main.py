@@ -1,0 +1,229 @@
+"""The command line: what it prints, saves and returns, and how it says that a file is wrong."""
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import jaxtyping
+import numpy as np
+import pandas as pd
+import pytest
+
+import mvtheory.catalogue
+from mvtheory.__main__ import main
+from mvtheory.catalogue import CLAIMS, STUDIES, measure
+from mvtheory.study import SHARP, Draw, singles, summary
+
+ROOT = Path(__file__).parents[1]
+EXAMPLES = sorted((ROOT / "examples").glob("*.toml"))
+
+
+def half(width, seed, draw):
+    if width == 13:
+        raise ValueError("unlucky")
+    return {"half": width / 2}
+
+
+@pytest.fixture(autouse=True)
+def kept_apart(tmp_path, monkeypatch):
+    monkeypatch.setenv("MVTHEORY_CACHE", str(tmp_path / "cache"))
+
+
+def run(tmp_path, text, *options):
+    file = tmp_path / "do.toml"
+    file.write_text(text, encoding="utf-8")
+    return main([str(file), "--quiet", *options])
+
+
+SWEEP = """
+kind = "sweep"
+study = "test_main:half"
+seeds = [0, 1]
+draws = [3]
+backend = "sequential"
+grid.width = [1, 2]
+"""
+CLAIM = """
+kind = "claim"
+claim = ["single", "multi"]
+draws = [31, 32, 33, 34]
+[setting]
+members = 2
+pupils = 0
+multi = 60
+single = 0
+test_single = 100
+test_multi = 100
+schedule = {steps = 1}
+task = {k = 3, s = 1.0, weak = [0.2, 0.3]}
+"""
+
+
+# sweeps
+
+
+def test_a_sweep_prints_its_table(tmp_path, capsys):
+    assert run(tmp_path, SWEEP) == 0
+    told = capsys.readouterr()
+    assert told.out.splitlines()[0].split()[:4] == ["width", "seed", "draw", "half"]
+    assert len(told.out.splitlines()) == 1 + 4
+    assert told.err == ""
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet", "md"])
+def test_a_table_is_saved(tmp_path, suffix):
+    path = tmp_path / "new" / f"table.{suffix}"
+    assert run(tmp_path, SWEEP, "--save", str(path)) == 0
+    if suffix == "md":
+        assert path.read_text().splitlines()[0].startswith("|   width |")
+        return
+    table = {"csv": pd.read_csv, "parquet": pd.read_parquet}[suffix](path)
+    assert list(table["half"]) == [0.5, 0.5, 1.0, 1.0]
+
+
+def test_options_stand_in_for_the_file(tmp_path):
+    assert run(tmp_path, SWEEP, "--store", str(tmp_path / "other"), "--jobs", "1", "--backend", "loky") == 0
+    assert (tmp_path / "other" / "sweeps.sqlite").exists()
+
+
+def test_failed_cells_are_told_and_the_status_is_1(tmp_path, capsys):
+    assert run(tmp_path, SWEEP.replace("[1, 2]", "[1, 13]")) == 1
+    told = capsys.readouterr()
+    assert "2 of 4 cells failed" in told.err
+    assert "unlucky" in told.err
+    assert len(told.out.splitlines()) == 1 + 4
+    assert run(tmp_path, SWEEP.replace("[1, 2]", "[1, 13]"), "--retry") == 1
+
+
+# claims
+
+
+def test_claims_print_predicted_and_measured(tmp_path, capsys):
+    status = run(tmp_path, CLAIM)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["claim", "predicted", "measured", "[95%", "interval]", "nets", "draws", "verdict"]
+    assert [line.split()[0] for line in lines[1:]] == ["single", "multi"]
+    assert status == 1  # one step is too few
+    assert lines[2].endswith("fails")
+
+
+TINY = mvtheory.study.replace(
+    SHARP,
+    task=mvtheory.study.replace(SHARP.task, k=3, s=1.5),
+    multi=100, single=0, members=3, pupils=1, averaged=2, test_single=120, test_multi=60,
+)  # fmt: skip
+
+
+def test_the_catalogue_measures_what_the_studies_do():
+    """Each claim gives what the book's own summary gives, up to the luck that is evened out."""
+    told = {name: measure(name, (31, 32), TINY) for name in CLAIMS}
+    book = summary((31, 32), TINY, TINY)
+    assert told["single"].measured == book["single"]
+    assert told["train-average"].measured.value == pytest.approx(
+        book["trained average"].value
+        - np.mean([singles(Draw(n, TINY)).members.errors("single").mean() for n in (31, 32)])
+    )
+    for claim, result in {"ensemble": "ensemble", "distill": "distilled", "self-distill": "self-distilled"}.items():
+        assert abs(told[claim].measured.value - book[result].value) < 0.5
+    assert told["multi"].measured.value < 0.1
+    assert told["lottery"].measured.value > 0.7
+    assert 0.2 < told["law"].measured.value < 1
+    assert all(claim.seconds > 0 and claim.measured.draws == 2 for claim in told.values())
+
+
+def test_predictions_are_those_of_the_book():
+    """The ranges stand in the chapters' sources, too; both must say the same."""
+    chapters = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "book/chapters").glob("0*.md"))
+    for name, known in CLAIMS.items():
+        (told,) = re.findall(rf'predict\(\s*"{name}",.*?([-\d.]+), ([-\d.]+), chapter', chapters, re.DOTALL)
+        assert tuple(map(float, told)) == known.predicted, name
+
+
+# the files that come with the package
+
+
+@pytest.mark.parametrize("file", EXAMPLES, ids=lambda path: path.stem)
+def test_examples_run_when_they_are_made_small(file, tmp_path, capsys):
+    content = tomllib.loads(file.read_text(encoding="utf-8"))
+    text = file.read_text(encoding="utf-8").replace("k = [10, 30]", "k = [10]").replace("jobs = 2", "jobs = 1")
+    if content["kind"] == "claim":
+        text = text.replace("draws = [31, 32, 33]", "draws = [31, 32]") + "schedule.steps = 5\ntest_multi = 50\n"
+    assert run(tmp_path, text) in ((0, 1) if content["kind"] == "claim" else (0,))
+    out = capsys.readouterr().out.splitlines()
+    assert len(out) > 1
+    assert f"python -m mvtheory examples/{file.name}" in file.read_text()
+
+
+# the command
+
+
+def command(*arguments, **options):
+    return subprocess.run(
+        [sys.executable, "-m", "mvtheory", *arguments], capture_output=True, text=True, timeout=100, **options
+    )
+
+
+def test_help_tells_the_files_and_the_status():
+    told = command("--help", cwd=ROOT)
+    assert told.returncode == 0
+    for word in ('kind = "sweep"', 'kind = "claim"', "--save", "--scheduler", "exit status"):
+        assert word in told.stdout
+
+
+def test_a_wrong_file_is_one_line_and_status_2(tmp_path):
+    told = command(str(tmp_path / "missing.toml"), cwd=ROOT)
+    assert (told.returncode, told.stdout) == (2, "")
+    assert told.stderr == f"mvtheory: {tmp_path / 'missing.toml'}: No such file or directory\n"
+
+
+def test_list_names_claims_and_studies(capsys):
+    assert main(["--list"]) == 0
+    told = capsys.readouterr().out
+    assert all(f"  {name} " in told for name in [*CLAIMS, *STUDIES])
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "match"),
+    [
+        ("kind = ", (), "do.toml: not a TOML file: Invalid value"),
+        ("", (), "do.toml: kind must be one of 'sweep', 'claim'; got None"),
+        (SWEEP + "dephth = 3", (), "keys must be among kind, study, grid, seeds, .*; got 'dephth'"),
+        ('kind = "sweep"\nstudy = "law"', (), "do.toml: grid must be given"),
+        (SWEEP.replace("test_main:half", "lwa"), (), "study must be one of 'law', 'step', or .*; got 'lwa'"),
+        (SWEEP.replace("test_main:half", "no.such:x"), (), "got 'no.such:x': No module named 'no'"),
+        (SWEEP.replace("test_main:half", "test_main:x"), (), "got 'test_main:x': module 'test_main' has no attribute"),
+        (SWEEP.replace("test_main:half", "test_main:ROOT"), (), "function must be a function; got"),
+        (SWEEP.replace("width", "w"), (), r"do.toml: grid must fit the function half\(width, seed, draw\)"),
+        (SWEEP.replace("[1, 2]", "1"), (), r"grid\['width'\] must be a list of values; got 1"),
+        (SWEEP.replace("[0, 1]", "[-1]"), (), "seeds must be an integer >= 0; got -1"),
+        (SWEEP, ("--backend", "moon"), "backend must be one of 'sequential', 'loky', 'dask'; got 'moon'"),
+        (SWEEP, ("--jobs", "0"), "jobs must be an integer >= 1; got 0"),
+        (SWEEP, ("--save", "table.xls"), "--save must end in one of .csv, .md, .parquet; got table.xls"),
+        (CLAIM, ("--jobs", "2"), "--jobs is for sweeps; .* has kind 'claim'"),
+        (CLAIM.replace('"multi"', '"mutli"'), (), "claim must be one of 'single', .*; got 'mutli'"),
+        (
+            CLAIM.replace("[31, 32, 33, 34]", "[31]"),
+            (),
+            r"draws must be .* 2 different numbers; got \[31\]",
+        ),
+        (CLAIM.replace("[31, 32, 33, 34]", "[0, 1]"), (), "number must be an integer >= 1; got 0"),
+        (CLAIM.replace("pupils", "pupil"), (), "setting must have keys among task, .*; got 'pupil'"),
+        (CLAIM.replace("k = 3", "k = 1"), (), "setting.task: k must be an integer >= 2; got 1"),
+        (CLAIM.replace("steps", "stops"), (), "setting.schedule must have keys among .*; got 'stops'"),
+        (CLAIM.replace("members = 2", "members = 2.5"), (), "setting.members must be an integer >= 0; got 2.5"),
+        (CLAIM.replace("members = 2", 'members = "2"'), (), "setting.members must be a number; got '2'"),
+    ],
+)
+def test_errors_are_one_line_that_names_file_key_value_and_what_is_allowed(tmp_path, capsys, text, options, match):
+    jaxtyping.config.update("jaxtyping_disable", True)  # the package's own checks speak, as they do to users
+    try:
+        assert run(tmp_path, text, *options) == 2
+    finally:
+        jaxtyping.config.update("jaxtyping_disable", False)
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert re.search(match, told.err), told.err
+    assert told.err.count("\n") == 1
+    assert told.err.startswith("mvtheory: ")
