@@ -163,7 +163,7 @@ def _claims(file: Path, content: Mapping[str, Any]) -> tuple[DataFrame, list[str
 
     from mvtheory.catalogue import CLAIMS, measure
     from mvtheory.claims import COLUMNS, _cells
-    from mvtheory.study import DRAWS, Draw
+    from mvtheory.studies.nets import DRAWS, Draw
 
     names = content["claim"] if isinstance(content["claim"], list) else [content["claim"]]
     for name in names:

@@ -17,8 +17,19 @@ from mvtheory._check import check_choice
 from mvtheory.claims import Claim, predict
 from mvtheory.ensemble import average, predict_lottery, view_outputs
 from mvtheory.measurement import Estimate, difference_over_draws, error_rate, over_draws
-from mvtheory.scale_study import law, step
-from mvtheory.study import DRAWS, SETTING, SHARP, Nets, Setting, each_draw, luck, singles, students, trained_average
+from mvtheory.studies.nets import (
+    DRAWS,
+    SETTING,
+    SHARP,
+    Nets,
+    Setting,
+    each_draw,
+    luck,
+    singles,
+    students,
+    trained_average,
+)
+from mvtheory.studies.scale import law, step
 
 __all__ = ["CLAIMS", "STUDIES", "Known", "measure"]
 

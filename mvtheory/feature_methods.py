@@ -79,7 +79,7 @@ def compare(
     -------
     found : dict of str to Tensor
         Errors by method, shape [tests, nets], ``"bias"``, ``"variance"``, ``"share"`` and ``"ridge"``: see
-        :class:`mvtheory.features_study.FeatureResults`.
+        :class:`mvtheory.studies.features.FeatureResults`.
     outputs : dict of str to list of Tensors
         By method the outputs [L, n, k] on each test; a trained average and a wide student are one model.
     """

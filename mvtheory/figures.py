@@ -175,7 +175,7 @@ def result(measured: Mapping[str, Estimate]) -> Figure:
     Parameters
     ----------
     measured : dict of str to Estimate
-        As :func:`mvtheory.study.summary` returns it; the names are keys of `COLOURS`.
+        As :func:`mvtheory.studies.nets.summary` returns it; the names are keys of `COLOURS`.
 
     Returns
     -------

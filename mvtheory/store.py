@@ -276,4 +276,7 @@ def _sources(module: str) -> str:
 
 # Taken when the code is imported: an edit made while a notebook runs must not file the old code's
 # results under the new code's name.
-_HASHES = {f"{_PACKAGE.name}.{file.stem}": _hash(file.read_bytes()) for file in _PACKAGE.glob("*.py")}
+_HASHES = {
+    ".".join(file.relative_to(_PACKAGE.parent).with_suffix("").parts): _hash(file.read_bytes())
+    for file in _PACKAGE.rglob("*.py")
+}

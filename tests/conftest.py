@@ -8,7 +8,9 @@ from jaxtyping import install_import_hook
 # Every annotated shape in the package is checked when a test calls it, and costs nothing elsewhere.
 # As everywhere in Python, an int may stand for a float. Compiled functions cannot be wrapped.
 PACKAGE = Path(__file__).parents[1] / "mvtheory"
-MODULES = [f"mvtheory.{file.stem}" for file in PACKAGE.glob("[!_]*.py")]
+MODULES = [
+    f"mvtheory.{folder}{file.stem}" for folder in ("", "studies.") for file in (PACKAGE / folder[:-1]).glob("[!_]*.py")
+]
 install_import_hook(MODULES, "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))")
 
 BOOK = Path(__file__).parent / "book"

@@ -10,7 +10,11 @@ import pytest
 import mvtheory
 
 PAGE = (Path(__file__).parents[1] / "book/reference/api.md").read_text(encoding="utf-8")
-MODULES = [f"mvtheory.{found.name}" for found in pkgutil.iter_modules(mvtheory.__path__) if found.name[0] != "_"]
+MODULES = [
+    name
+    for _, name, package in pkgutil.walk_packages(mvtheory.__path__, "mvtheory.")
+    if "._" not in name and not package
+]
 
 modules = pytest.mark.parametrize("name", MODULES)
 

@@ -7,8 +7,8 @@ import torch
 from reference import refused
 
 from mvtheory import MultiView, PatchNets, Schedule, SReLU, all_products
-from mvtheory.classes_study import CLEAN, ClassesStudy, lost_view_first
-from mvtheory.study import Draw
+from mvtheory.studies.classes import CLEAN, ClassesStudy, lost_view_first
+from mvtheory.studies.nets import Draw
 
 TINY = ClassesStudy(
     k=(4, 6),

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from mvtheory.digit_features import DigitFeatureStudy, digit_tangent_features, halves, hold_out_pairs
 from mvtheory.digits import DigitNets, split_pairs
 from mvtheory.features import gaussian_weights, relu_features
+from mvtheory.studies.digit_features import DigitFeatureStudy, digit_tangent_features, halves, hold_out_pairs
 
 SMALL = DigitFeatureStudy(splits=(1, 2), nets=2, relu_widths=(5, 9), per_class=10)
 

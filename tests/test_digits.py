@@ -11,8 +11,8 @@ import torch
 import torch.nn.functional as F
 
 from mvtheory.digits import DigitNets, fit, single_view, split_pairs
-from mvtheory.digits_study import DigitResults, DigitStudy
 from mvtheory.distillation import Temperature
+from mvtheory.studies.digits import DigitResults, DigitStudy
 
 SMALL = DigitStudy(
     splits=(1, 2),
@@ -402,5 +402,5 @@ def test_the_number_of_threads_stays(results):
 
 
 def test_import_loads_no_data():
-    code = "import sys, mvtheory.digits, mvtheory.digits_study; sys.exit('sklearn' in sys.modules)"
+    code = "import sys, mvtheory.digits, mvtheory.studies.digits; sys.exit('sklearn' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "PYTHONPATH": ""})

@@ -20,10 +20,10 @@ from mvtheory.features import (
     tangent_features,
     visibility,
 )
-from mvtheory.features_study import KINDS, STRATA, FeatureStudy
 from mvtheory.measurement import error_rate
 from mvtheory.ridge import RIDGES, Ridge, every_fifth, side_by_side
-from mvtheory.study import Setting
+from mvtheory.studies.features import KINDS, STRATA, FeatureStudy
+from mvtheory.studies.nets import Setting
 
 TASK = MultiView(k=3, P=8, d=12, s=1.0)
 L, K, M, D = 2, 3, 4, 12  # nets, classes, neurons, dimensions

@@ -21,8 +21,8 @@ from mvtheory import (
 )
 from mvtheory.features import tangent_features
 from mvtheory.lazy import Lazy, crossover, follow_tangent, scaled_outputs, sharpness
-from mvtheory.lazy_study import LazyResults, LazyStudy, _half
-from mvtheory.study import Draw, Setting
+from mvtheory.studies.lazy import LazyResults, LazyStudy, _half
+from mvtheory.studies.nets import Draw, Setting
 
 TASK = MultiView(k=3, P=8, d=12, s=1.0)
 SAMPLE = TASK.sample(28, 2, seed=0)

@@ -14,7 +14,7 @@ import pytest
 import mvtheory.catalogue
 from mvtheory.__main__ import main
 from mvtheory.catalogue import CLAIMS, STUDIES, measure
-from mvtheory.study import SHARP, Draw, singles, summary
+from mvtheory.studies.nets import SHARP, Draw, singles, summary
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = sorted((ROOT / "examples").glob("*.toml"))
@@ -109,9 +109,9 @@ def test_claims_print_predicted_and_measured(tmp_path, capsys):
     assert lines[2].endswith("fails")
 
 
-TINY = mvtheory.study.replace(
+TINY = mvtheory.studies.nets.replace(
     SHARP,
-    task=mvtheory.study.replace(SHARP.task, k=3, s=1.5),
+    task=mvtheory.studies.nets.replace(SHARP.task, k=3, s=1.5),
     multi=100, single=0, members=3, pupils=1, averaged=2, test_single=120, test_multi=60,
 )  # fmt: skip
 

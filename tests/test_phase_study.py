@@ -8,8 +8,8 @@ import torch
 from reference import refused
 
 from mvtheory import Schedule, SReLU, average, error_rate, over_draws, own_products, predict, train
-from mvtheory.phase_study import CLEAN, PhaseStudy, reduced
-from mvtheory.study import Draw
+from mvtheory.studies.nets import Draw
+from mvtheory.studies.phase import CLEAN, PhaseStudy, reduced
 
 DRAWS = (301, 302, 303)
 SMALL = replace(CLEAN, multi=400, test_single=400)

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from reference import refused, within
 
-from mvtheory.scale_study import FOLD, exponents, law, step
+from mvtheory.studies.scale import FOLD, exponents, law, step
 
 
 def test_the_law_at_forty_classes():

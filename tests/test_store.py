@@ -13,7 +13,7 @@ import pytest
 import safetensors.torch
 import torch
 
-import mvtheory.study  # noqa: F401  (its sources are hashed)
+import mvtheory.studies.nets  # noqa: F401  (its sources are hashed)
 from mvtheory import store
 from mvtheory.store import Busy, StoreError, cached, load, save
 
@@ -208,16 +208,17 @@ def test_another_key_or_other_code_is_another_study(tmp_path, monkeypatch):
 
 
 def test_the_hash_of_the_sources_covers_what_a_study_uses_and_no_more(monkeypatch):
-    before = store._sources("mvtheory.study")
-    for module, matters in [("training", True), ("_check", True), ("study", True), ("figures", False)]:
+    before = store._sources("mvtheory.studies.nets")
+    for module, matters in [("training", True), ("_check", True), ("studies.nets", True), ("figures", False)]:
         with monkeypatch.context() as patch:
             patch.setitem(store._HASHES, f"mvtheory.{module}", "edited")
-            assert (store._sources("mvtheory.study") != before) == matters, module
+            assert (store._sources("mvtheory.studies.nets") != before) == matters, module
 
 
 def test_all_modules_are_hashed_from_their_files():
     package = Path(store.__file__).parent
-    assert set(store._HASHES) == {f"mvtheory.{file.stem}" for file in package.glob("*.py")}
+    modules = {f"mvtheory.{file.stem}" for file in package.glob("*.py")}
+    assert set(store._HASHES) == modules | {f"mvtheory.studies.{file.stem}" for file in package.glob("studies/*.py")}
     assert store._HASHES["mvtheory.store"] == store._hash((package / "store.py").read_bytes())
 
 

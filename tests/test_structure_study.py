@@ -23,11 +23,11 @@ from mvtheory import (
     error_rate,
     train,
 )
-from mvtheory.dial_study import DialResults, DialStudy, winners
 from mvtheory.overlap import Overlapping, overlap_at, predicted_gain, resting_ratio
 from mvtheory.structure import OneView, TeacherLabels, flip_labels
-from mvtheory.structure_study import METHODS, STUDIES, StructureResults, StructureStudy
-from mvtheory.study import Draw
+from mvtheory.studies.dial import DialResults, DialStudy, winners
+from mvtheory.studies.nets import Draw
+from mvtheory.studies.structure import METHODS, STUDIES, StructureResults, StructureStudy
 
 SHORT = Schedule(steps=60, eta=1e6)
 VIEWS = MultiView(k=3, P=6, d=12, s=1.0)

@@ -9,12 +9,23 @@ import numpy as np
 import pytest
 import torch
 
-from mvtheory import study, training
+from mvtheory import training
 from mvtheory.data import MultiView
 from mvtheory.distillation import Distillation, OnOff, Temperature
 from mvtheory.ensemble import predict_lottery
 from mvtheory.store import Busy
-from mvtheory.study import DRAWS, SETTING, SHARP, Draw, each_draw, luck, singles, students, summary, trained_average
+from mvtheory.studies.nets import (
+    DRAWS,
+    SETTING,
+    SHARP,
+    Draw,
+    each_draw,
+    luck,
+    singles,
+    students,
+    summary,
+    trained_average,
+)
 from mvtheory.training import Schedule, train
 
 SMALL = replace(
@@ -85,7 +96,7 @@ def test_a_pupil_goes_on_from_its_labels_with_its_teacher(teacher):
 
 def test_what_was_trained_once_is_not_trained_again(monkeypatch):
     draws = each_draw(singles, [2, 1], SMALL)
-    monkeypatch.setattr(study, "train", None)  # a call would fail
+    monkeypatch.setattr("mvtheory.studies.nets.train", None)  # a call would fail
     again = each_draw(singles, [1, 2], SMALL)
     assert [nets.draw.number for nets in draws] == [2, 1]
     assert torch.equal(draws[1].nets.W, again[0].nets.W)
@@ -185,7 +196,7 @@ def test_other_groups_of_a_trained_average_start_from_other_seeds():
 
 
 def test_full_mode_takes_five_times_the_draws_and_begins_with_the_same():
-    code = "from mvtheory.study import DRAWS; print(*DRAWS)"
+    code = "from mvtheory.studies.nets import DRAWS; print(*DRAWS)"
     found = {}
     for mode in ("0", "1", "yes"):
         run = subprocess.run(
@@ -206,3 +217,14 @@ def test_bad_input_is_named():
         Draw(0)
     with pytest.raises(ValueError, match="where must be one of"):
         singles(Draw(1, SMALL)).errors("validation")
+
+
+def test_a_draw_can_have_several_disjoint_ensembles():
+    two = Draw(1, replace(SMALL, ensembles=2))
+    nets, one = singles(two), singles(Draw(1, SMALL))
+    assert len(nets.nets) == 2 * SMALL.members + SMALL.pupils
+    first, second = nets.ensembles
+    torch.testing.assert_close(first.nets.W, one.members.nets.W)  # the same seeds, in a larger stack
+    torch.testing.assert_close(second.nets.W[: SMALL.pupils], one.pupils.nets.W)
+    assert torch.equal(nets.pupils.nets.W, nets.nets.W[2 * SMALL.members :])
+    assert torch.equal(nets.members.nets.W, first.nets.W)

@@ -15,8 +15,8 @@ from mvtheory.measurement import Estimate, difference_over_draws, error_rate
 from mvtheory.model import PatchNets, SReLU
 from mvtheory.overlap import Overlapping
 from mvtheory.store import cached
-from mvtheory.structure_study import STRUCTURE_DRAWS, check_draws
-from mvtheory.study import Draw
+from mvtheory.studies.nets import Draw
+from mvtheory.studies.structure import STRUCTURE_DRAWS, check_draws
 from mvtheory.training import Schedule, train
 
 __all__ = ["DialResults", "DialStudy", "winners"]

@@ -31,7 +31,7 @@ from mvtheory.classical import TangentClassifier, tree_features
 from mvtheory.data import Sample
 from mvtheory.measurement import Estimate, difference_over_draws, over_draws
 from mvtheory.store import cached
-from mvtheory.study import DRAWS, FULL, SHARP, Draw, Setting
+from mvtheory.studies.nets import DRAWS, FULL, SHARP, Draw, Setting
 
 __all__ = ["METHODS", "PLACES", "ClassicalResults", "ClassicalStudy"]
 

@@ -13,7 +13,7 @@ from mvtheory.distillation import Distillation, OneSided, OnOff, Rule
 from mvtheory.ensemble import average
 from mvtheory.reduction import ViewNets, all_products
 from mvtheory.store import cached
-from mvtheory.study import DRAWS, FULL, SETTING, Draw, Setting
+from mvtheory.studies.nets import DRAWS, FULL, SETTING, Draw, Setting
 from mvtheory.training import Schedule, train
 
 __all__ = ["ClassesStudy", "lost_view_first"]

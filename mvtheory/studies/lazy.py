@@ -14,12 +14,12 @@ from mvtheory._check import check_choice, check_int, check_number
 from mvtheory.data import MultiView
 from mvtheory.distillation import Distillation, OnOff
 from mvtheory.ensemble import AverageCrossEntropy, average
-from mvtheory.features_study import STRATA, Tensors, _on_one_thread, _stack
 from mvtheory.lazy import Lazy, crossover, follow_tangent, scaled_outputs, sharpness
 from mvtheory.measurement import Estimate, difference_over_draws, error_rate, over_draws
 from mvtheory.model import PatchNets, SReLU
 from mvtheory.store import cached
-from mvtheory.study import DRAWS, FULL, Draw, Setting
+from mvtheory.studies.features import STRATA, Tensors, _on_one_thread, _stack
+from mvtheory.studies.nets import DRAWS, FULL, Draw, Setting
 from mvtheory.training import CrossEntropy, Objective, Schedule, train
 
 __all__ = ["NARROW", "LazyResults", "LazyStudy"]

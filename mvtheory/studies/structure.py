@@ -18,7 +18,7 @@ from mvtheory.model import PatchNets, SReLU
 from mvtheory.practice import diagnose
 from mvtheory.store import cached
 from mvtheory.structure import OneView, TeacherLabels, flip_labels
-from mvtheory.study import FULL, SETTING, Draw
+from mvtheory.studies.nets import FULL, SETTING, Draw
 from mvtheory.training import CrossEntropy, Schedule, train
 
 __all__ = [

@@ -79,7 +79,9 @@ class Setting:
     sigma_0 : float
         Standard deviation of the initial weights.
     members : int
-        Nets of a draw that form its ensemble.
+        Nets of a draw that form an ensemble.
+    ensembles : int
+        Disjoint ensembles of a draw.
     pupils : int
         Further nets of a draw: trained like the members, then taught.
     averaged : int
@@ -101,6 +103,7 @@ class Setting:
     m: int = 10
     sigma_0: float = 0.06
     members: int = 10
+    ensembles: int = 1
     pupils: int = 3
     averaged: int = 5
     schedule: Schedule = Schedule(steps=800, stop_loss=0.1, eta=12000.0)
@@ -118,6 +121,7 @@ SHARP = replace(
     SETTING,
     task=replace(TASK, weak=(0.2, 0.2), Gamma=0.3, noise_background=0.6),
     multi=498,
+    ensembles=2,
     pupils=0,
     activation=SReLU(q=4, varrho=12.0),
     sigma_0=0.3,
@@ -212,14 +216,20 @@ class Nets:
         return replace(self, nets=self.nets[rows], outputs=outputs)
 
     @property
+    def ensembles(self) -> list[Nets]:
+        """The disjoint ensembles of the draw."""
+        L = self.draw.setting.members
+        return [self[L * group : L * (group + 1)] for group in range(self.draw.setting.ensembles)]
+
+    @property
     def members(self) -> Nets:
-        """The nets that form the ensemble."""
-        return self[: self.draw.setting.members]
+        """The nets that form the first ensemble."""
+        return self.ensembles[0]
 
     @property
     def pupils(self) -> Nets:
         """The nets that will be taught."""
-        return self[self.draw.setting.members :]
+        return self[self.draw.setting.members * self.draw.setting.ensembles :]
 
     def labels(self, where: str) -> Tensor:
         """Labels of ``"train"``, ``"single"`` or ``"multi"``."""
@@ -239,7 +249,7 @@ class Nets:
 
 
 def singles(draw: Draw, *, wait: bool = True) -> Nets:
-    """Train the members and pupils of a draw on the labels: single nets that differ by seed.
+    """Train the members of all ensembles and the pupils of a draw on the labels: single nets that differ by seed.
 
     Parameters
     ----------
@@ -254,7 +264,7 @@ def singles(draw: Draw, *, wait: bool = True) -> Nets:
         Members first, then pupils.
     """
     s = draw.setting
-    return _kept(draw, "singles", lambda: draw.init(0, s.members + s.pupils), lambda: None, s.schedule, wait)
+    return _kept(draw, "singles", lambda: draw.init(0, s.members * s.ensembles + s.pupils), lambda: None, s.schedule, wait)
 
 
 def students(draw: Draw, teacher: str, rule: Rule | None = None, *, wait: bool = True) -> Nets:
@@ -344,7 +354,7 @@ def _lots(draw: Draw) -> tuple[Int[Tensor, "L k"], Float[Tensor, "k M"]]:
     """Return the views named for the nets of a draw, and how often each is named over 400 other initialisations."""
     s = draw.setting
     views, others = draw.task.views, draw.init(100_000, 400)
-    named = predict_lottery(draw.init(0, s.members + s.pupils), views, draw.train)
+    named = predict_lottery(draw.init(0, s.members * s.ensembles + s.pupils), views, draw.train)
     return named, nnf.one_hot(predict_lottery(others, views, draw.train), s.task.M).double().mean(0)
 
 
@@ -436,7 +446,10 @@ def summary(draws: Iterable[int] = DRAWS, sharp: Setting = SHARP, lessons: Setti
     averages = [[nets.average_error("single") for nets in of_draw] for of_draw in zip(*joint, strict=True)]
     return {
         "single": estimate([nets.errors("single") for nets in base]),
-        "ensemble": estimate([[nets.members.average_error("single")] for nets in base], len(draws) * sharp.members),
+        "ensemble": estimate(
+            [[ensemble.average_error("single") for ensemble in nets.ensembles] for nets in base],
+            len(draws) * sharp.ensembles * sharp.members,
+        ),
         "distilled": estimate([nets.errors("single") for nets in taught["ensemble"]]),
         "self-distilled": estimate([nets.errors("single") for nets in taught["single"]]),
         "trained average": estimate(averages, len(draws) * len(joint) * sharp.averaged),

@@ -22,7 +22,7 @@ from mvtheory.measurement import Estimate, error_rate, over_draws
 from mvtheory.model import PatchNets, SReLU
 from mvtheory.race import race
 from mvtheory.reduction import OwnViewNets, draw_strengths
-from mvtheory.study import SHARP, Draw
+from mvtheory.studies.nets import SHARP, Draw
 from mvtheory.training import Schedule, train
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def law(
 ) -> dict[str, float]:
     """Train four nets in the noise-free reduction, and average them.
 
-    The data are those of :data:`mvtheory.study.SHARP` with `k` classes in place of ten, and no noise. The other
+    The data are those of :data:`mvtheory.studies.nets.SHARP` with `k` classes in place of ten, and no noise. The other
     defaults were chosen on draws 521 to 525.
 
     Parameters

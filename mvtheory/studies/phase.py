@@ -14,7 +14,7 @@ from mvtheory.measurement import error_rate
 from mvtheory.model import PatchNets, SReLU
 from mvtheory.reduction import own_products
 from mvtheory.store import cached
-from mvtheory.study import TASK, Draw, Setting
+from mvtheory.studies.nets import TASK, Draw, Setting
 from mvtheory.training import Schedule, train
 
 __all__ = ["PhaseStudy", "reduced"]

@@ -16,7 +16,7 @@ from mvtheory.features import gaussian_weights, relu_features, tangent_features,
 from mvtheory.measurement import Estimate, difference_over_draws, over_draws
 from mvtheory.ridge import every_fifth
 from mvtheory.store import cached
-from mvtheory.study import DRAWS, FULL, SETTING, Draw, Setting
+from mvtheory.studies.nets import DRAWS, FULL, SETTING, Draw, Setting
 
 __all__ = ["KINDS", "STRATA", "FeatureResults", "FeatureStudy"]
 

@@ -14,10 +14,10 @@ from mvtheory._check import check_int, check_number, check_shape
 from mvtheory.digits import CLASSES, SMALLEST_CLASS, DigitNets, Pairs, single_view, split_pairs
 from mvtheory.feature_methods import compare
 from mvtheory.features import gaussian_weights, one_hot, relu_features
-from mvtheory.features_study import FeatureResults, Tensors, _on_one_thread, _stack
 from mvtheory.kernels import kernel_ridge, patch_kernel
 from mvtheory.measurement import error_rate
 from mvtheory.store import cached
+from mvtheory.studies.features import FeatureResults, Tensors, _on_one_thread, _stack
 
 __all__ = ["DigitFeatureStudy", "digit_tangent_features", "halves", "hold_out_pairs"]
 
@@ -74,7 +74,7 @@ def hold_out_pairs(pairs: Pairs) -> Bool[Tensor, " n"]:
 class DigitFeatureStudy:
     """Models with fixed features on pairs of digits, by all methods: see :func:`mvtheory.feature_methods.compare`.
 
-    They learn from the training pairs that the nets of :class:`mvtheory.digits_study.DigitStudy` learn from.
+    They learn from the training pairs that the nets of :class:`mvtheory.studies.digits.DigitStudy` learn from.
 
     Attributes
     ----------
