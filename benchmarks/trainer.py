@@ -33,7 +33,8 @@ from peers import PEERS
 from threadpoolctl import threadpool_limits
 
 from mvtheory import GaussianMixture, PatchNets, Schedule, SReLU, train
-from mvtheory._kernel import PANEL_BYTES, ROWS, WIDE, accumulate, multiply
+from mvtheory._kernel import ROWS, WIDE, accumulate, multiply
+from mvtheory._panels import _panels
 
 SRELU, ETA = SReLU(q=4, varrho=4.0), 1e-3
 
@@ -98,19 +99,19 @@ def products(nets: PatchNets, data) -> dict[str, Callable[[int], None]]:
 
 
 def tiled(x: torch.Tensor, W: torch.Tensor) -> Callable[[int], None]:
-    """Return both products by the trainer's tiles alone, a few rows at a time, from operands laid out in advance."""
-    (n, d), width = x.shape, PANEL_BYTES // W.element_size()
-    few = 10 * ROWS
-    panels = torch.zeros(-(-len(W) // width), d, width)
+    """Return both products by the trainer's tiles alone, a few rows at a time, from operands laid out in advance.
+
+    Rows beyond the last whole group, less than a hundredth, are left out, in favour of this yardstick.
+    """
+    (n, d), few = x.shape, 10 * ROWS
+    panels = _panels(W)
     rows = x[: n // few * few].view(-1, 10, ROWS, d).transpose(2, 3).contiguous().numpy()
     threads = torch.get_num_threads()
-    z = torch.empty(threads, few, width).numpy()
+    z = torch.empty(threads, few, panels.shape[-1]).numpy()
     sums = torch.zeros(threads, *panels.shape).numpy()
     parts = np.array_split(rows, threads)
     left = x[: len(rows) * few].view(len(rows), few, d)
-    cuts = -(-d // ROWS)
-    right = torch.cat([left[..., d * t // cuts : d * (t + 1) // cuts].reshape(len(rows), -1) for t in range(cuts)], 1)
-    back = np.array_split(right.numpy(), threads)
+    back = np.array_split(left.numpy(), threads)
 
     def run(steps: int) -> None:
         with ThreadPoolExecutor(threads) as team:
@@ -135,7 +136,7 @@ def _tiles(zero, rows, right, W, z, sums):
             for t in range(cuts):
                 lo, hi = d * t // cuts, d * (t + 1) // cuts
                 accumulate(
-                    zero, right[i].ctypes.data + few * lo * W.itemsize, hi - lo, z.ctypes.data, few,
+                    zero, right[i].ctypes.data + lo * W.itemsize, d, z.ctypes.data, few,
                     sums.ctypes.data + (p * d + lo) * line, hi - lo, 0,
                 )  # fmt: skip
 

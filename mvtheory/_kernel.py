@@ -31,8 +31,6 @@ ROWS = 14
 
 # Rows that are worked on at one go, so that they stay in the innermost caches.
 FEW, MANY = 8 * ROWS, 16 * ROWS
-# Patches up to this size can be read in strips without a copy.
-SHORT = 128
 
 INT = ir.IntType(64)
 Values = list[list[ir.Value]]
@@ -314,15 +312,11 @@ def backward(zero, x, patches, first, start, stop, slopes, dF, m, gradient):  # 
     while i < stop:
         j = _until(first, i, stop)
         rows = first[j] - first[i]
-        # Short patches that follow each other in memory are used where they are, others are cut in strips.
-        there = d <= SHORT and rows > 0 and patches[first[j] - 1] - patches[first[i]] == rows - 1
-        left = np.empty(0 if there else rows * d, x.dtype)
-        for r in range(0 if there else rows):
-            patch = x[patches[first[i] + r]]
-            for t in range(cuts):
-                lo, hi = d * t // cuts, d * (t + 1) // cuts
-                for e in range(lo, hi):
-                    left[rows * lo + r * (hi - lo) + e - lo] = patch[e]
+        # Patches that follow each other in memory are used where they are.
+        there = rows > 0 and patches[first[j] - 1] - patches[first[i]] == rows - 1
+        left = np.empty((0 if there else rows, d), x.dtype)
+        for r in range(len(left)):
+            left[r] = x[patches[first[i] + r]]
         factor = np.zeros((j - i, panels * width), x.dtype)
         for h in range(i, j):
             for g in range(dF.shape[1]):
@@ -340,12 +334,9 @@ def backward(zero, x, patches, first, start, stop, slopes, dF, m, gradient):  # 
             for t in range(cuts):
                 lo, hi = d * t // cuts, d * (t + 1) // cuts
                 # Arrays whose addresses are in use are named inside the loop: numba frees them after the last mention.
-                if there:
-                    source, step = x.ctypes.data + (patches[first[i]] * d + lo) * x.itemsize, d
-                else:
-                    source, step = left.ctypes.data + rows * lo * x.itemsize, hi - lo
+                source = x.ctypes.data + patches[first[i]] * d * x.itemsize if there else left.ctypes.data
                 accumulate(
-                    zero, source, step, at, rows,
+                    zero, source + lo * x.itemsize, d, at, rows,
                     gradient.ctypes.data + (p * d + lo) * line, hi - lo, half,
                 )  # fmt: skip
         i = j

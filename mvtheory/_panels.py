@@ -6,7 +6,7 @@ from the number of threads, so that the same machine gives the same bits.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -20,7 +20,7 @@ from torch import Tensor
 from mvtheory._check import check_shape
 from mvtheory._kernel import PANEL_BYTES, ROWS, WIDE, backward, filled, forward
 
-Map = Callable[..., Iterator[Any]]
+Each = Callable[..., None]
 Args, T = ParamSpec("Args"), TypeVar("T")
 
 #: How many threads compiled code may use, where torch itself keeps to one; None where both may use as many as torch.
@@ -95,29 +95,37 @@ class Look:
         """Return the outputs [n, L, k]."""
         with self._team() as each:
             for parts in self._parts():
-                list(each(self._forward, *parts))
+                each(self._forward, *parts)
         return self.F
 
     def gradient(self, push: Callable[[slice, Tensor], Tensor]) -> Tensor:
         """Return the gradient [L, k, m, d]; ``push(rows, F)`` turns outputs [b, L, k] into their own gradient."""
         with self._team() as each:
             for threads, starts, stops in self._parts():
-                list(each(self._forward, threads, starts, stops))
+                each(self._forward, threads, starts, stops)
                 dF = push(slice(starts[0], stops[-1]), self.F[starts[0] : stops[-1]])
                 split = dF.reshape(len(dF), -1).tensor_split([start - starts[0] for start in starts[1:]])
-                list(each(self._backward, threads, starts, stops, split))
+                each(self._backward, threads, starts, stops, split)
         L, k, m, d = self.shape
         total = self.sums[0] if self.threads == 1 else self.sums.sum(0)
         return total.transpose(1, 2).reshape(-1, d)[: L * k * m].reshape(self.shape)
 
     @contextmanager
-    def _team(self) -> Iterator[Map]:
-        """Yield a function that maps over the threads."""
+    def _team(self) -> Iterator[Each]:
+        """Yield a function that calls another once for each thread; this thread does the first part itself."""
         if self.threads == 1:
-            yield map
-        else:
-            with ThreadPoolExecutor(self.threads) as team:
-                yield team.map
+            yield lambda function, *parts: function(*(part[0] for part in parts))
+            return
+        with ThreadPoolExecutor(self.threads - 1) as team:
+
+            def each(function: Callable[..., None], *parts: Sequence[Any]) -> None:
+                mine, *others = zip(*parts, strict=True)
+                waiting = [team.submit(function, *part) for part in others]
+                function(*mine)
+                for part in waiting:
+                    part.result()
+
+            yield each
 
     def _parts(self) -> Iterator[tuple[range, list[int], list[int]]]:
         """Yield the blocks of inputs: the threads, and where the part of each begins and ends."""
