@@ -26,6 +26,10 @@ __all__ = ["Distillation", "OnOff", "OneSided", "Rule", "Temperature"]
 class Rule(Protocol):
     """How a student's outputs are compared with a teacher's."""
 
+    def listen(self, G: Float[Tensor, "*L n k"]) -> Float[Tensor, "*L n k"]:
+        """Return what the rule takes in of a teacher's outputs on all training inputs, once before the lesson."""
+        ...
+
     def __call__(
         self, F: Float[Tensor, "b L k"], G: Float[Tensor, "b L k"]
     ) -> tuple[Float[Tensor, "b L"], Float[Tensor, "b L k"]]:
@@ -53,6 +57,10 @@ class OnOff:
         holds a view contributes 1/L of its output: see :meth:`for_average`.
     cut : float, > 0
         The level c above which the student counts as on.
+    murmur : float, in [0, 1)
+        Share of the inputs that are taken to hold nothing of a class. A net that has learned a rare input by heart
+        answers every input a little, by its noise. So outputs count from the `murmur`-quantile of each class on;
+        0 counts from the lowest.
     slack : float, in [0, 1)
         Share of c that is still off. With 0 a student is made to unlearn what its
         teacher does not know; near 1 it may stay just below c on all inputs, and tell
@@ -62,9 +70,11 @@ class OnOff:
     threshold: float = 0.3
     cut: float = 0.5
     slack: float = 0.5
+    murmur: float = 0.125
 
     def __post_init__(self) -> None:
         check_number("threshold", self.threshold, low=0, open_low=True)
+        check_number("murmur", self.murmur, low=0, high=1, open_high=True)
         check_number("cut", self.cut, low=0, open_low=True)
         check_number("slack", self.slack, low=0, high=1, open_high=True)
 
@@ -84,6 +94,10 @@ class OnOff:
         """
         check_int("L", L, low=1)
         return cls(threshold=cls.threshold / L)
+
+    def listen(self, G: Tensor) -> Tensor:
+        """Return the outputs above the murmur of their class, see :class:`Rule`."""
+        return G - G.kthvalue(1 + int(self.murmur * G.shape[-2]), dim=-2, keepdim=True).values
 
     def __call__(self, F: Tensor, G: Tensor) -> tuple[Tensor, Tensor]:
         """Return penalty and push, see :class:`Rule`."""
@@ -120,6 +134,10 @@ class OneSided:
         check_number("tau", self.tau, low=0, open_low=True)
         check_number("cut", self.cut, low=0, open_low=True)
 
+    def listen(self, G: Tensor) -> Tensor:
+        """Return `G`, see :class:`Rule`."""
+        return G
+
     def __call__(self, F: Tensor, G: Tensor) -> tuple[Tensor, Tensor]:
         """Return penalty and push, see :class:`Rule`."""
         p, target = self.probabilities(F), self.probabilities(G)
@@ -147,6 +165,10 @@ class Temperature:
     def __post_init__(self) -> None:
         check_number("T", self.T, low=0, open_low=True)
 
+    def listen(self, G: Tensor) -> Tensor:
+        """Return `G`, see :class:`Rule`."""
+        return G
+
     def __call__(self, F: Tensor, G: Tensor) -> tuple[Tensor, Tensor]:
         """Return penalty and push, see :class:`Rule`."""
         log_p, log_target = log_softmax(F / self.T), log_softmax(G / self.T)
@@ -164,8 +186,8 @@ class Distillation:
     y : Tensor of int, shape [n]
         Labels.
     G : Tensor, shape [L, n, k]
-        Each student's teacher on the training inputs. Use ``expand`` to give all
-        students the same.
+        Each student's teacher on the training inputs; the rule's ``listen`` is applied
+        to it once. Use ``expand`` to give all students the same.
     rule : Rule
         How F is compared with G.
     weight : float, >= 0
@@ -183,6 +205,7 @@ class Distillation:
         check_finite("G", self.G)
         check_labels("y", self.y, self.G.shape[-1])
         check_number("weight", self.weight, low=0)
+        object.__setattr__(self, "G", self.rule.listen(self.G))
 
     def __call__(self, F: Tensor, rows: Tensor, nets: Tensor) -> tuple[Tensor, Tensor]:
         """Return loss and gradient, see :class:`mvtheory.training.Objective`."""

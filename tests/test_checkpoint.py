@@ -250,7 +250,7 @@ def other_tasks():
         "inputs": ((nets, data), (nets, replace(data, x=data.x.flip(0)))),
         "labels": ((nets, data), (nets, replace(data, y=data.y.flip(0)))),
         "kind": ((nets, data), (nets, data, AverageCrossEntropy(y))),
-        "teacher": ((nets, data, one), (nets, data, Distillation(y, flat + 1))),
+        "teacher": ((nets, data, one), (nets, data, Distillation(y, nets(data.x)))),
         "rule": ((nets, data, one), (nets, data, Distillation(y, flat, OnOff(0.2)))),
         "kind of rule": ((nets, data, one), (nets, data, Distillation(y, flat, Temperature()))),
         "weight": ((nets, data, one), (nets, data, Distillation(y, flat, weight=2.0))),

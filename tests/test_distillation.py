@@ -130,6 +130,18 @@ def test_nothing_pushes_beyond_the_cut():
     assert (OneSided(1.3, 0.6)(F, G)[1] == 0).all()
 
 
+def test_the_on_off_rule_listens_above_the_murmur_of_each_class():
+    """A class that is answered everywhere says no more than one that is not."""
+    G = pair(shape=(2, 16, 3))[1].sort(dim=1).values
+    heard = OnOff(murmur=0.25).listen(G)
+    assert (heard[:, 4] == 0).all()  # a quarter of the inputs lies below
+    torch.testing.assert_close(heard, OnOff(murmur=0.25).listen(G + torch.tensor([0.0, 5.0, -1.0])), **EXACT)
+    torch.testing.assert_close(heard[:, 9] - heard[:, 2], G[:, 9] - G[:, 2], **EXACT)
+    assert torch.equal(Distillation(torch.zeros(16, dtype=torch.long), G, OnOff(murmur=0.25)).G, heard)
+    for rule in (OneSided(), Temperature()):
+        assert torch.equal(rule.listen(G), G)
+
+
 def test_one_sided_pushes_up_what_the_teacher_knows_and_the_two_sided_rule_also_down():
     F, G = torch.tensor([[[0.1, 0.3]]]).double(), torch.tensor([[[0.4, 0.0]]]).double()
     push = OneSided(1.3, 0.6)(F, G)[1]
@@ -160,6 +172,7 @@ def test_gradient_in_the_weights_agrees_with_autograd(rule):
     y, label = data.y, nnf.one_hot(data.y, 3)
     stats, got = loss_and_gradient(nets, data.x, Distillation(y, G, rule, 1.7), torch.arange(24), torch.arange(3))
     F = nets(data.x)
+    G = rule.listen(G)
     push = rule(F.transpose(0, 1), G.transpose(0, 1))[1].transpose(0, 1)
     direction = ((F.softmax(-1) - label) + 1.7 * push) / 24  # fixed: autograd differentiates the nets alone
     expected = gradient(nets, data.x, lambda F: (F * direction).sum((1, 2)))
@@ -237,6 +250,7 @@ def test_a_student_of_an_ensemble_recovers_views_that_it_lost(rule):
     [
         (lambda: OnOff(threshold=0), ValueError, r"threshold must be a finite number in \(0, inf\); got 0"),
         (lambda: OnOff(cut=-1.0), ValueError, r"cut must be a finite number in \(0, inf\); got -1.0"),
+        (lambda: OnOff(murmur=1.0), ValueError, r"murmur must be a finite number in \[0, 1\); got 1.0"),
         (lambda: OnOff(slack=1.0), ValueError, r"slack must be a finite number in \[0, 1\); got 1.0"),
         (lambda: OneSided(tau=0), ValueError, r"tau must be a finite number in \(0, inf\); got 0"),
         (lambda: OneSided(tau="2"), TypeError, "tau must be a finite number .*; got '2'"),

@@ -58,8 +58,8 @@ TASK = MultiView(
 #: Whether the environment variable ``MVTHEORY_FULL`` is 1: five times the draws.
 FULL = check_choice("environment variable MVTHEORY_FULL", os.environ.get("MVTHEORY_FULL", "0"), ("0", "1")) == "1"
 
-#: The data draws that the book reports. The settings were chosen on others, with numbers up to 610.
-DRAWS = tuple(range(701, 751 if FULL else 711))
+#: The data draws that the book reports. The settings were chosen on others, with numbers up to 710.
+DRAWS = tuple(range(801, 851 if FULL else 811))
 
 
 @dataclass(frozen=True)
@@ -264,7 +264,9 @@ def singles(draw: Draw, *, wait: bool = True) -> Nets:
         Members first, then pupils.
     """
     s = draw.setting
-    return _kept(draw, "singles", lambda: draw.init(0, s.members * s.ensembles + s.pupils), lambda: None, s.schedule, wait)
+    return _kept(
+        draw, "singles", lambda: draw.init(0, s.members * s.ensembles + s.pupils), lambda: None, s.schedule, wait
+    )
 
 
 def students(draw: Draw, teacher: str, rule: Rule | None = None, *, wait: bool = True) -> Nets:
