@@ -14,11 +14,8 @@ import torch
 
 import mvtheory
 
-MODULES = sorted(
-    name
-    for _, name, package in pkgutil.walk_packages(mvtheory.__path__, "mvtheory.")
-    if not package and "__main__" not in name
-)
+FOUND = pkgutil.walk_packages(mvtheory.__path__, "mvtheory.")
+MODULES = sorted(name for _, name, package in FOUND if not package and "__main__" not in name)
 PUBLIC = [(module, name) for module in MODULES for name in getattr(importlib.import_module(module), "__all__", ())]
 DESCRIBED = [name for name in mvtheory.__all__ if callable(getattr(mvtheory, name))]
 

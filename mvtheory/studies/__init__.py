@@ -1,1 +1,1 @@
-"""The experiments of the book: each trains or fits its nets on a few data draws once, and keeps what came out on disk."""
+"""The experiments of the book: each trains its models on a few data draws, once, and keeps the results on disk."""
