@@ -64,6 +64,9 @@ def test_a_draw_has_the_sizes_of_its_setting_and_its_own_frame():
     assert not draw.test_multi.single_view.any()
     assert not torch.equal(draw.task.views, other.task.views)
     assert not torch.equal(draw.train.y, other.train.y)
+    for kind in (draw.train.single_view, ~draw.train.single_view):  # as many of each class, in a random order
+        count = torch.bincount(draw.train.y[kind], minlength=3)
+        assert count.max() - count.min() <= 1
     assert not torch.equal(draw.test_single.strength, other.test_single.strength)
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
+import torch
 import torch.nn.functional as nnf
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -160,7 +161,8 @@ class Draw:
     @cached_property
     def train(self) -> Sample:
         """The training set: as many inputs of each class, single-view ones of different classes."""
-        return self.task.sample(self.setting.multi, self.setting.single, seed=self.seed + 1, balanced=True)
+        data = self.task.sample(self.setting.multi, self.setting.single, seed=self.seed + 1, balanced=True)
+        return data[torch.randperm(len(data), generator=torch.Generator().manual_seed(self.seed + 4))]
 
     @cached_property
     def test_single(self) -> Sample:
