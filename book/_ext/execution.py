@@ -70,8 +70,10 @@ def execute_all(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None
     """Execute what the cache lacks, keep what succeeded, and stop the build if a cell failed."""
     cache = execution_cache(env)
     notebooks = {name: notebook for name in docnames if (notebook := read_notebook(env, name))}
-    # The last chapters share no work, so they start first; the index reads what the others computed.
-    order = sorted(notebooks, key=lambda name: (name != app.config.root_doc, name), reverse=True)
+    # What computes longest for itself starts first, so that no core idles at the end; then the last chapters, which share
+    # the least; the index reads what the others computed.
+    first = app.config.nb_execution_first
+    order = sorted(notebooks, key=lambda name: (name in first, name != app.config.root_doc, name), reverse=True)
     failures = []
     with ThreadPoolExecutor(app.config.nb_execution_workers) as pool:
         running = {
@@ -94,6 +96,7 @@ def execute_all(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the extension."""
     app.add_config_value("nb_execution_workers", 2, "", int)
+    app.add_config_value("nb_execution_first", [], "", list)
     app.connect("config-inited", prepare_kernels)
     app.connect("env-before-read-docs", execute_all)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
