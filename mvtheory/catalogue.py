@@ -165,7 +165,7 @@ def _seconds(runs: list[Nets]) -> float:
     return sum(nets.seconds for nets in runs)
 
 
-#: The claims, by the names that they have in the book's ledger.
+# The claims, by the names that they have in the book's ledger.
 CLAIMS: Mapping[str, Known] = {
     "single": Known("Error of a single net on single-view inputs", (0.49, 0.51), SHARP, _single),
     "multi": Known("Error of a single net on multi-view inputs", (0, 0.005), SHARP, _multi),

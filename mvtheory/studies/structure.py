@@ -239,7 +239,7 @@ _ON_VIEWS = StructureStudy(
     weight=1.5,
 )
 
-#: The five training problems of the chapter: two on views, by the on/off rule, and three without any, by a temperature.
+# The five training problems of the chapter: two on views, by the on/off rule, and three without any, by a temperature.
 STUDIES = {
     "two views": _ON_VIEWS,
     "one view": replace(_ON_VIEWS, task=OneView(**asdict(VIEWS))),
