@@ -70,8 +70,8 @@ def execute_all(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None
     """Execute what the cache lacks, keep what succeeded, and stop the build if a cell failed."""
     cache = execution_cache(env)
     notebooks = {name: notebook for name in docnames if (notebook := read_notebook(env, name))}
-    # What computes longest for itself starts first, so that no core idles at the end; then the last chapters, which share
-    # the least; the index reads what the others computed.
+    # What computes longest for itself starts first, so that no core idles at the end; then the last chapters, which
+    # share the least; the index reads what the others computed.
     first = app.config.nb_execution_first
     order = sorted(notebooks, key=lambda name: (name in first, name != app.config.root_doc, name), reverse=True)
     failures = []
