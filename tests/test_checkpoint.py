@@ -354,7 +354,7 @@ def test_before_the_first_step_an_interrupt_is_just_one(steps):
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # an interrupt may hit a destructor
-@pytest.mark.parametrize(("kept", "times"), [(False, 25), (True, 8)], ids=["in memory", "on disk"])
+@pytest.mark.parametrize(("kept", "times"), [(False, 12), (True, 4)], ids=["in memory", "on disk"])
 def test_interrupts_at_random_moments_meet_no_half_step(kept, times, tmp_path):
     nets, data = learnable()
     schedule = Schedule(steps=60, stop_loss=0, optimizer="adam", eta=0.02, batch=7, record_every=1)
@@ -365,7 +365,9 @@ def test_interrupts_at_random_moments_meet_no_half_step(kept, times, tmp_path):
     span = time.perf_counter() - start
     before = signal.signal(signal.SIGALRM, signal.default_int_handler)
     try:
-        for number in range(times):
+        for number in range(20 * times):  # on a busy machine some come too late
+            if hits == times:
+                break
             how = {"checkpoint": tmp_path / f"{number}", "every": 0.002} if kept else {}
             try:
                 signal.setitimer(signal.ITIMER_REAL, rng.uniform(0.1, 0.9) * span)
@@ -384,7 +386,7 @@ def test_interrupts_at_random_moments_meet_no_half_step(kept, times, tmp_path):
                 assert same(train(nets, data, schedule=schedule, **how), whole)
     finally:
         signal.signal(signal.SIGALRM, before)
-    assert hits >= times // 2
+    assert hits == times
 
 
 def test_divergence_carries_the_last_finite_run(tmp_path):
