@@ -334,6 +334,15 @@ def test_left_overs_of_killed_writers_are_removed(tmp_path):
 # Interrupts and errors
 
 
+@pytest.fixture
+def keyboard():
+    """Listen to the keyboard, also where the tests are a job in the background, which starts with it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("keyboard")
 def test_an_interrupt_without_a_checkpoint_carries_the_run_so_far(steps):
     nets, data = small_problem()
     steps.then(7, lambda: signal.raise_signal(signal.SIGINT))
