@@ -142,20 +142,22 @@ def _train_average(draws: Iterable[int], setting: Setting) -> tuple[Estimate, fl
 
 def _distill(draws: Iterable[int], setting: Setting) -> tuple[Estimate, float]:
     """Test students of the ensemble, which know what the teacher's nets and their own lottery know."""
-    return _taught("ensemble", lambda pupil: (*range(setting.members), setting.members + pupil), draws, setting)
+    return _taught("ensemble", lambda own: (*range(setting.members), own), draws, setting)
 
 
 def _self_distill(draws: Iterable[int], setting: Setting) -> tuple[Estimate, float]:
-    return _taught("single", lambda pupil: (pupil, setting.members + pupil), draws, setting)
+    first = setting.members * setting.ensembles  # of the pupils
+    return _taught("single", lambda own: (own - first, own), draws, setting)
 
 
 def _taught(
     teacher: str, knowing: Callable[[int], tuple[int, ...]], draws: Iterable[int], setting: Setting
 ) -> tuple[Estimate, float]:
-    """Error of students, without the luck of the lots of the nets that `knowing` names for a pupil."""
+    """Error of students, without the luck of the lots of the nets that `knowing` names for a pupil's own number."""
+    first = setting.members * setting.ensembles
     taught = each_draw(students, draws, setting, teacher)
     evened = [
-        [max(0.0, float(e) - luck(nets.draw, [knowing(pupil)])) for pupil, e in enumerate(nets.errors("single"))]
+        [max(0.0, float(e) - luck(nets.draw, [knowing(own)])) for own, e in enumerate(nets.errors("single"), first)]
         for nets in taught
     ]
     return over_draws(np.minimum(evened, 1), points=setting.test_single), _seconds(taught)
