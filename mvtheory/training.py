@@ -251,14 +251,22 @@ def _walk(steps: Iterator[State], schedule: Schedule, diary: Diary, kept: Checkp
         _try_to_write(kept, diary, done, finished=True)
         return diary.run(done)
     except BaseException as error:
-        if done is None:
-            raise  # before the first step: nothing is lost
+        interrupt = _interrupt(error)
+        if done is None:  # before the first step: nothing is lost
+            raise interrupt or error
         run, where = diary.run(done), _put_away(kept, diary, done)
-        if isinstance(error, KeyboardInterrupt):
+        if interrupt:
             raise Interrupted(f"stopped at step {done.step}; {where}", run) from None
         error.run = run  # type: ignore[attr-defined]
         error.add_note(f"Step {done.step} was the last good one; {where}.")
         raise
+
+
+def _interrupt(error: BaseException | None) -> KeyboardInterrupt | None:
+    """Return the interrupt behind an error, if there is one: one that hits compiled code ends as a SystemError."""
+    while error and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 def _circumstances() -> dict[str, str]:

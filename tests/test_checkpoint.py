@@ -362,6 +362,23 @@ def test_before_the_first_step_an_interrupt_is_just_one(steps):
     assert type(raised.value) is KeyboardInterrupt
 
 
+@pytest.mark.parametrize("at", [0, 5])
+def test_an_interrupt_that_hits_compiled_code_is_one(steps, at):
+    def hit():
+        try:
+            throw(KeyboardInterrupt())
+        except KeyboardInterrupt as error:
+            raise SystemError("returned a result with an exception set") from error
+
+    steps.then(at, hit)
+    with pytest.raises(KeyboardInterrupt) as raised:
+        train(*small_problem(), schedule=Schedule(steps=99, stop_loss=0))
+    assert type(raised.value) is (Interrupted if at else KeyboardInterrupt)
+    steps.then(at, lambda: throw(SystemError("of another kind")))
+    with pytest.raises(SystemError, match="of another kind"):
+        train(*small_problem(), schedule=Schedule(steps=99, stop_loss=0))
+
+
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # an interrupt may hit a destructor
 @pytest.mark.parametrize(("kept", "times"), [(False, 12), (True, 4)], ids=["in memory", "on disk"])
 def test_interrupts_at_random_moments_meet_no_half_step(kept, times, tmp_path):
