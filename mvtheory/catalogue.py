@@ -146,7 +146,7 @@ def _distill(draws: Iterable[int], setting: Setting) -> tuple[Estimate, float]:
 
 
 def _self_distill(draws: Iterable[int], setting: Setting) -> tuple[Estimate, float]:
-    first = setting.members * setting.ensembles  # of the pupils
+    first = setting.nets - setting.pupils
     return _taught("single", lambda own: (own - first, own), draws, setting)
 
 
@@ -154,7 +154,7 @@ def _taught(
     teacher: str, knowing: Callable[[int], tuple[int, ...]], draws: Iterable[int], setting: Setting
 ) -> tuple[Estimate, float]:
     """Error of students, without the luck of the lots of the nets that `knowing` names for a pupil's own number."""
-    first = setting.members * setting.ensembles
+    first = setting.nets - setting.pupils
     taught = each_draw(students, draws, setting, teacher)
     evened = [
         [max(0.0, float(e) - luck(nets.draw, [knowing(own)])) for own, e in enumerate(nets.errors("single"), first)]

@@ -251,22 +251,24 @@ def _walk(steps: Iterator[State], schedule: Schedule, diary: Diary, kept: Checkp
         _try_to_write(kept, diary, done, finished=True)
         return diary.run(done)
     except BaseException as error:
-        interrupt = _interrupt(error)
+        interrupted = _is_interrupt(error)
         if done is None:  # before the first step: nothing is lost
-            raise interrupt or error
+            if interrupted and not isinstance(error, KeyboardInterrupt):
+                raise KeyboardInterrupt from None
+            raise
         run, where = diary.run(done), _put_away(kept, diary, done)
-        if interrupt:
+        if interrupted:
             raise Interrupted(f"stopped at step {done.step}; {where}", run) from None
         error.run = run  # type: ignore[attr-defined]
         error.add_note(f"Step {done.step} was the last good one; {where}.")
         raise
 
 
-def _interrupt(error: BaseException | None) -> KeyboardInterrupt | None:
-    """Return the interrupt behind an error, if there is one: one that hits compiled code ends as a SystemError."""
+def _is_interrupt(error: BaseException | None) -> bool:
+    """Tell whether an interrupt is behind an error: one that hits compiled code ends as a SystemError."""
     while error and not isinstance(error, KeyboardInterrupt):
         error = error.__cause__ or error.__context__
-    return error
+    return error is not None
 
 
 def _circumstances() -> dict[str, str]:

@@ -52,7 +52,7 @@ T = TypeVar("T")
 
 #: The multi-view distribution of the book, with weak views loud enough for students.
 TASK = MultiView(
-    k=10, P=22, d=80, C_p=2, C_weak=1, s=5.0, weak=(0.3, 0.3), rho=0.01, Gamma=0.15, noise_signal=0.1,
+    k=10, P=22, d=64, C_p=2, C_weak=1, s=5.0, weak=(0.3, 0.3), rho=0.01, Gamma=0.15, noise_signal=0.1,
     noise_background=0.35,
 )  # fmt: skip
 
@@ -98,20 +98,34 @@ class Setting:
     """
 
     task: MultiView = TASK
-    multi: int = 998
+    multi: int = 798
     single: int = 2
     activation: SReLU = SReLU(q=3, varrho=12.0)
-    m: int = 10
+    m: int = 8
     sigma_0: float = 0.06
     members: int = 10
     ensembles: int = 1
     pupils: int = 3
     averaged: int = 5
-    schedule: Schedule = Schedule(steps=800, stop_loss=0.1, eta=12000.0)
-    lessons: Schedule = Schedule(steps=450, stop_loss=0.03, eta=4000.0, max_change=0.1)
+    schedule: Schedule = Schedule(steps=800, stop_loss=0.1, eta=12000.0, max_change=0.3)
+    lessons: Schedule = Schedule(steps=450, stop_loss=0.03, eta=4000.0, max_change=0.2)
     weight: float = 4.0
     test_single: int = 2000
     test_multi: int = 1000
+
+    @property
+    def nets(self) -> int:
+        """Nets of a draw that learn from labels alone: all members, then the pupils."""
+        return self.members * self.ensembles + self.pupils
+
+    def rule(self, L: int) -> OnOff:
+        """Return the on/off rule for a teacher that is an average of `L` nets.
+
+        The murmur of a class is its output in the middle of the inputs that hold none of its views, as there are
+        :math:`(1 - s/k)^M` in expectation.
+        """
+        blank = (1 - self.task.s / self.task.k) ** self.task.M
+        return replace(OnOff.for_average(L), murmur=blank / 2)
 
 
 #: Where students find what they lack.
@@ -126,7 +140,7 @@ SHARP = replace(
     pupils=0,
     activation=SReLU(q=4, varrho=12.0),
     sigma_0=0.3,
-    schedule=Schedule(steps=1600, stop_loss=0.1, eta=30000.0),
+    schedule=Schedule(steps=1600, stop_loss=0.1, eta=30000.0, max_change=0.3),
 )
 
 
@@ -231,7 +245,7 @@ class Nets:
     @property
     def pupils(self) -> Nets:
         """The nets that will be taught."""
-        return self[self.draw.setting.members * self.draw.setting.ensembles :]
+        return self[self.draw.setting.nets - self.draw.setting.pupils :]
 
     def labels(self, where: str) -> Tensor:
         """Labels of ``"train"``, ``"single"`` or ``"multi"``."""
@@ -266,9 +280,7 @@ def singles(draw: Draw, *, wait: bool = True) -> Nets:
         Members first, then pupils.
     """
     s = draw.setting
-    return _kept(
-        draw, "singles", lambda: draw.init(0, s.members * s.ensembles + s.pupils), lambda: None, s.schedule, wait
-    )
+    return _kept(draw, "singles", lambda: draw.init(0, s.nets), lambda: None, s.schedule, wait)
 
 
 def students(draw: Draw, teacher: str, rule: Rule | None = None, *, wait: bool = True) -> Nets:
@@ -290,7 +302,7 @@ def students(draw: Draw, teacher: str, rule: Rule | None = None, *, wait: bool =
     """
     check_choice("teacher", teacher, ("ensemble", "single"))
     s = draw.setting
-    rule = rule or OnOff.for_average(s.members if teacher == "ensemble" else 1)
+    rule = rule or s.rule(s.members if teacher == "ensemble" else 1)
     base = singles(draw, wait=wait)
 
     def lesson() -> Distillation:
@@ -358,7 +370,7 @@ def _lots(draw: Draw) -> tuple[Int[Tensor, "L k"], Float[Tensor, "k M"]]:
     """Return the views named for the nets of a draw, and how often each is named over 400 other initialisations."""
     s = draw.setting
     views, others = draw.task.views, draw.init(100_000, 400)
-    named = predict_lottery(draw.init(0, s.members * s.ensembles + s.pupils), views, draw.train)
+    named = predict_lottery(draw.init(0, s.nets), views, draw.train)
     return named, nnf.one_hot(predict_lottery(others, views, draw.train), s.task.M).double().mean(0)
 
 
