@@ -34,6 +34,9 @@ def prepare_kernels(app: Sphinx, config: Config) -> None:
     os.environ.pop("MPLBACKEND", None)  # "Agg" there would silently remove every figure
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # kernels share the cores; sums are added up in the same order
     os.environ.setdefault("PYTHONHASHSEED", "0")
+    # Large tensors come and go at every step: the C library keeps their memory instead of asking for zeroed pages anew.
+    os.environ.setdefault("MALLOC_MMAP_THRESHOLD_", str(2**25))
+    os.environ.setdefault("MALLOC_TRIM_THRESHOLD_", str(2**30))
     paths = [str(ROOT), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))  # the package beside the book, not another one
 

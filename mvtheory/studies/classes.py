@@ -27,7 +27,7 @@ CLEAN = replace(
     members=4,
     pupils=2,
     test_multi=1000,
-    lessons=Schedule(steps=600, stop_loss=0.01, eta=20000.0),
+    lessons=Schedule(steps=600, stop_loss=0.01, eta=20000.0, max_change=0.3),
 )
 
 
@@ -50,7 +50,7 @@ class ClassesStudy:
     """
 
     k: tuple[int, ...] = (10, 20, 40, 80) if FULL else (10, 20, 40)
-    inputs: int = 30
+    inputs: int = 20
     weight: float = 20.0
     draws: tuple[int, ...] = DRAWS[: 10 if FULL else 5]
     setting: Setting = field(default=CLEAN)

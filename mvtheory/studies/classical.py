@@ -86,7 +86,7 @@ class ClassicalStudy:
     depth: int = 3
     fixed: int = 10
     ridge: float = 0.002
-    draws: tuple[int, ...] = DRAWS[:40] if FULL else DRAWS[:8]
+    draws: tuple[int, ...] = DRAWS[:30] if FULL else DRAWS[:6]
 
     def __post_init__(self) -> None:
         check_int("test", self.test, low=1, high=min(self.setting.test_single, self.setting.test_multi))

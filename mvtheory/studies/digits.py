@@ -44,7 +44,7 @@ class DigitStudy:
     splits: tuple[int, ...] = (101, 102, 103, 104, 105)
     nets: int = 10
     students: int = 5
-    averages: int = 2
+    averages: int = 1
     per_class: int = 50
     channels: tuple[int, int] = (4, 8)
     scale: float = 0.1

@@ -70,7 +70,7 @@ class LazyStudy:
     """
 
     setting: Setting = NARROW
-    alphas: tuple[float, ...] = (1.0, 1e2, 1e4, 1e5, 1e6, 1e7, 1e8)
+    alphas: tuple[float, ...] = (1.0, 1e2, 1e4, 1e5, 1e6, 1e7, 1e8) if FULL else (1.0, 1e4, 1e5, 1e6, 1e7, 1e8)
     push: float = 3.9
     margin: float = 5.0
     draws: tuple[int, ...] = DRAWS if FULL else DRAWS[:5]

@@ -86,7 +86,7 @@ class Setting:
     pupils : int
         Further nets of a draw: trained like the members, then taught.
     averaged : int
-        Nets whose average is trained jointly, in as many groups as the members make.
+        Nets whose average is trained jointly.
     schedule : Schedule
         Training on labels.
     lessons : Schedule
@@ -105,7 +105,7 @@ class Setting:
     sigma_0: float = 0.06
     members: int = 10
     ensembles: int = 1
-    pupils: int = 3
+    pupils: int = 2
     averaged: int = 5
     schedule: Schedule = Schedule(steps=800, stop_loss=0.1, eta=12000.0, max_change=0.3)
     lessons: Schedule = Schedule(steps=450, stop_loss=0.03, eta=4000.0, max_change=0.2)
@@ -214,6 +214,8 @@ class Nets:
         The trained nets.
     outputs : dict of str to Tensor, shape [L, n, k]
         Outputs on ``"train"``, ``"single"`` and ``"multi"`` (the two test sets).
+    y : dict of str to Tensor, shape [n]
+        The labels of these inputs.
     history : History
         Of their training.
     seconds : float
@@ -223,6 +225,7 @@ class Nets:
     draw: Draw
     nets: PatchNets
     outputs: dict[str, Float[Tensor, "L n k"]]
+    y: dict[str, Int[Tensor, " _"]]
     history: History
     seconds: float
 
@@ -249,9 +252,7 @@ class Nets:
 
     def labels(self, where: str) -> Tensor:
         """Labels of ``"train"``, ``"single"`` or ``"multi"``."""
-        check_choice("where", where, self.outputs)
-        draw = self.draw
-        return {"train": draw.train, "single": draw.test_single, "multi": draw.test_multi}[where].y
+        return self.y[check_choice("where", where, self.y)]
 
     def errors(self, where: str) -> np.ndarray:
         """Error of each net, shape [L]."""
@@ -426,14 +427,15 @@ def _kept(
             run = train(*task, views=views)
         data = {"train": draw.train, "single": draw.test_single, "multi": draw.test_multi}
         outputs = {f"output {where}": run.nets(sample.x) for where, sample in data.items()}
+        labels = {f"label {where}": sample.y for where, sample in data.items()}  # to draw inputs anew takes longer
         history = {f"history {field}": value for field, value in vars(run.history).items()}
-        return {"W": run.nets.W, **outputs, **history}, {}
+        return {"W": run.nets.W, **outputs, **labels, **history}, {}
 
     key = {"study": name, "draw": draw.number, "setting": asdict(draw.setting), "schedule": asdict(schedule)}
     tensors, meta = cached(key, compute, wait=wait, checkpoint=True)
     part = lambda prefix: {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}  # noqa: E731
     run = Run(PatchNets(tensors["W"], draw.setting.activation), History(**part("history ")))
-    return Nets(draw, run.nets, part("output "), run.history, meta["seconds"])
+    return Nets(draw, run.nets, part("output "), part("label "), run.history, meta["seconds"])
 
 
 def summary(draws: Iterable[int] = DRAWS, sharp: Setting = SHARP, lessons: Setting = SETTING) -> dict[str, Estimate]:
@@ -454,12 +456,12 @@ def summary(draws: Iterable[int] = DRAWS, sharp: Setting = SHARP, lessons: Setti
     draws = list(draws)
     taught = {kind: each_draw(students, draws, lessons, kind) for kind in ("ensemble", "single")}
     base = each_draw(singles, draws, sharp)
-    joint = [each_draw(trained_average, draws, sharp, group) for group in range(sharp.members // sharp.averaged)]
+    joint = each_draw(trained_average, draws, sharp)
 
     def estimate(errors: list[Any], nets: int | None = None) -> Estimate:
         return over_draws(errors, points=sharp.test_single, nets=nets)
 
-    averages = [[nets.average_error("single") for nets in of_draw] for of_draw in zip(*joint, strict=True)]
+    averages = [[nets.average_error("single")] for nets in joint]
     return {
         "single": estimate([nets.errors("single") for nets in base]),
         "ensemble": estimate(
@@ -468,5 +470,5 @@ def summary(draws: Iterable[int] = DRAWS, sharp: Setting = SHARP, lessons: Setti
         ),
         "distilled": estimate([nets.errors("single") for nets in taught["ensemble"]]),
         "self-distilled": estimate([nets.errors("single") for nets in taught["single"]]),
-        "trained average": estimate(averages, len(draws) * len(joint) * sharp.averaged),
+        "trained average": estimate(averages, len(draws) * sharp.averaged),
     }

@@ -54,7 +54,7 @@ class PhaseStudy:
     q: tuple[int, ...] = (2, 3, 4)
     scale: tuple[float, ...] = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
     varrho: tuple[float, ...] = (0.75, 1.5, 3.0, 6.0, 12.0)
-    nets: int = 6
+    nets: int = 4
     draw: int = 51
     steps: int = 800
     setting: Setting = field(default=CLEAN)
@@ -118,7 +118,7 @@ def reduced(draw: Draw, nets: range, steps: int = 800) -> tuple[PatchNets, np.nd
     views = draw.task.views
     small, data, _ = own_products(start, draw.train, views)
     # Time runs slower for larger cuts, in proportion; so may the largest step.
-    schedule = Schedule(steps=steps, stop_loss=STOP, eta=400.0 * draw.setting.activation.varrho)
+    schedule = Schedule(steps=steps, stop_loss=STOP, eta=400.0 * draw.setting.activation.varrho, max_change=0.3)
     run = train(small, data, schedule=schedule)
     F = run.nets(own_products(start, draw.test_single, views)[1].x)
     return run.nets, error_rate(F, draw.test_single.y), run.history.loss[-1].numpy()

@@ -233,7 +233,7 @@ _ON_VIEWS = StructureStudy(
     test=2000,
     sigma_0=SETTING.sigma_0,
     activation=SETTING.activation,
-    schedule=Schedule(steps=1500, stop_loss=0.1, eta=12000.0),
+    schedule=Schedule(steps=1500, stop_loss=0.1, eta=12000.0, max_change=0.3),
     lesson=Schedule(steps=150, stop_loss=0.01, eta=4000.0),
     rule=OnOff(),
     weight=1.5,
