@@ -272,7 +272,7 @@ class MultiView:
         view = patch_view[rows, patches]
         share = torch.where(patch_view // self.M == y[:, None], self.C_p, self._weak_patches)
         z = strength.flatten(1)[rows, view] / share[rows, patches]
-        x[rows, patches] += z[:, None] * views[view]
+        x.view(-1, self.d).index_add_(0, rows * self.P + patches, z[:, None] * views[view])
         return x
 
 
