@@ -70,10 +70,10 @@ class LazyStudy:
     """
 
     setting: Setting = NARROW
-    alphas: tuple[float, ...] = (1.0, 1e2, 1e4, 1e5, 1e6, 1e7, 1e8) if FULL else (1.0, 1e4, 1e5, 1e6, 1e7, 1e8)
+    alphas: tuple[float, ...] = (1.0, 1e2, 1e4, 1e5, 1e6, 1e7, 1e8)
     push: float = 3.9
     margin: float = 5.0
-    draws: tuple[int, ...] = DRAWS[:20] if FULL else DRAWS[:4]
+    draws: tuple[int, ...] = DRAWS if FULL else DRAWS[:5]
 
     def __post_init__(self) -> None:
         for draw in self.draws:
