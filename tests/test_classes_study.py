@@ -63,9 +63,9 @@ def test_the_study_measures_students_and_their_tickets():
              for who in ("ensemble", "single")}  # fmt: skip
     assert set(found) == names | {"lost, ensemble", "lost, single", "first"}
     for name, tensor in found.items():
-        assert tensor.shape == (2, 2, 2), name
+        assert tensor.shape == (1 if "single" in name else 2, 2, 2), name  # single teachers at the most classes only
         assert ((tensor >= 0) & (tensor <= 1)).all()
-    assert (found["lost, ensemble"] <= found["lost, single"]).all()  # each single teacher is a member
+    assert (found["lost, ensemble"][-1:] <= found["lost, single"]).all()  # each single teacher is a member
     assert not torch.equal(found["error, paper, single"], found["error, two-sided, single"])
     again, _ = TINY.run()
     assert all(torch.equal(again[name], found[name]) for name in found)

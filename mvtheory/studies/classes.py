@@ -75,7 +75,8 @@ class ClassesStudy:
             For each rule and teacher, such as ``"paper, ensemble"``, the ``error`` of its pupils on single-view inputs
             and the share of pairs (input, class) in which they say on though the teacher is off (``alone``); for each
             teacher the share of inputs on which none of the nets that a pupil learned from, itself included, is
-            right (``lost``); and the share of lost views that come ``first``, see `lost_view_first`.
+            right (``lost``); and the share of lost views that come ``first``, see `lost_view_first`. Single teachers
+            teach at the most classes only: there, the first axis has one entry.
         seconds : float
             What it took.
         """
@@ -84,8 +85,10 @@ class ClassesStudy:
 
     def _compute(self) -> dict[str, Tensor]:
         rows = [[self._measure(k, number) for number in self.draws] for k in self.k]
-        names = rows[0][0]
-        return {name: torch.stack([torch.stack([cell[name] for cell in row]) for row in rows]) for name in names}
+        columns = {name: [row for row in rows if name in row[0]] for name in rows[-1][0]}
+        return {
+            name: torch.stack([torch.stack([cell[name] for cell in row]) for row in c]) for name, c in columns.items()
+        }
 
     def at(self, k: int, number: int) -> Draw:
         """Return a draw at `k` classes."""
@@ -110,9 +113,10 @@ class ClassesStudy:
         own = wrong[s.members :]
         found = {"first": lost_view_first(pupils, axes, draw)}
         teachers = {
-            "ensemble": (average(F[: s.members]).expand(s.pupils, -1, -1), average(fresh[: s.members]), s.members),
-            "single": (F[: s.pupils], fresh[: s.pupils], 1),
+            "ensemble": (average(F[: s.members]).expand(s.pupils, -1, -1), average(fresh[: s.members]), s.members)
         }
+        if k == self.k[-1]:
+            teachers["single"] = (F[: s.pupils], fresh[: s.pupils], 1)
         lost = {"ensemble": own & wrong[: s.members].all(0), "single": own & wrong[: s.pupils]}
         lesson = replace(s.lessons, eta=faster * s.lessons.eta)
         for teacher, (G, on_fresh, count) in teachers.items():

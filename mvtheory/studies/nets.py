@@ -134,13 +134,13 @@ SETTING = Setting()
 #: Where single nets keep one view: a higher power, fainter weak views, and noise to memorise single-view inputs by.
 SHARP = replace(
     SETTING,
-    task=replace(TASK, weak=(0.2, 0.2), Gamma=0.3, noise_background=0.6),
+    task=replace(TASK, weak=(0.2, 0.2), Gamma=0.25, noise_background=0.55),
     multi=498,
     ensembles=2,
     pupils=0,
     activation=SReLU(q=4, varrho=12.0),
-    sigma_0=0.3,
-    schedule=Schedule(steps=1600, stop_loss=0.1, eta=30000.0, max_change=0.3),
+    sigma_0=0.4,
+    schedule=Schedule(steps=1600, stop_loss=0.1, eta=30000.0, max_change=0.2),
 )
 
 
