@@ -7,6 +7,7 @@ cell without an image fails the build, and so does an image whose cell does not 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 from myst_nb.sphinx_ import NbMetadataCollector
@@ -26,11 +27,16 @@ def executed_notebooks(app: Sphinx) -> Iterator[tuple[str, NotebookNode]]:
     tuple of str and NotebookNode
         The page's name, and the notebook with its outputs.
     """
-    cache = execution_cache(app.env)
     for docname in reading_order(app.env):
-        notebook = read_notebook(app.env, docname)
-        if notebook and is_cached(cache, notebook):
-            yield docname, cache.merge_match_into_notebook(notebook)[1]
+        if notebook := executed(app.env, docname):
+            yield docname, notebook
+
+
+@cache  # several extensions ask, after the execution
+def executed(env: BuildEnvironment, docname: str) -> NotebookNode | None:
+    """Read a notebook with its outputs; None for a page without code."""
+    kept, notebook = execution_cache(env), read_notebook(env, docname)
+    return kept.merge_match_into_notebook(notebook)[1] if notebook and is_cached(kept, notebook) else None
 
 
 def reading_order(env: BuildEnvironment) -> list[str]:
