@@ -52,7 +52,7 @@ class ClassesStudy:
     k: tuple[int, ...] = (10, 20, 40, 80) if FULL else (10, 20, 40)
     inputs: int = 20
     weight: float = 20.0
-    draws: tuple[int, ...] = DRAWS[: 10 if FULL else 4]
+    draws: tuple[int, ...] = DRAWS[: 10 if FULL else 5]
     setting: Setting = field(default=CLEAN)
 
     def __post_init__(self) -> None:

@@ -103,7 +103,7 @@ class Setting:
     activation: SReLU = SReLU(q=3, varrho=12.0)
     m: int = 8
     sigma_0: float = 0.06
-    members: int = 8
+    members: int = 10
     ensembles: int = 1
     pupils: int = 2
     averaged: int = 5
@@ -136,7 +136,6 @@ SHARP = replace(
     SETTING,
     task=replace(TASK, weak=(0.2, 0.2), Gamma=0.25, noise_background=0.55),
     multi=498,
-    members=10,
     ensembles=2,
     pupils=0,
     activation=SReLU(q=4, varrho=12.0),
