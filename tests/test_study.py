@@ -50,7 +50,7 @@ def own_cache(tmp_path, monkeypatch):
 
 
 def test_no_seed_serves_twice():
-    most = 100 + max(SETTING.members + SETTING.pupils, 2 * SHARP.averaged)
+    most = 100 + max(SETTING.nets, SHARP.nets)
     seeds = [seed for number in DRAWS for seed in [Draw(number).seed + i for i in range(most)]]
     assert len(set(seeds)) == len(seeds)
     assert min(seeds) >= 10**6
@@ -191,11 +191,11 @@ def test_the_luck_of_all_nets_vanishes_on_average():
     assert abs(found.mean()) < 4 * found.std(ddof=1) / np.sqrt(len(found))
 
 
-def test_other_groups_of_a_trained_average_start_from_other_seeds():
+def test_a_trained_average_starts_from_the_first_seeds():
     draw = Draw(1, SMALL)
-    start = draw.init(2, 2).W
-    moved = [trained_average(draw, group).nets.W - start for group in (0, 1)]
-    assert moved[1].norm() < 0.9 * moved[0].norm()
+    W = trained_average(draw).nets.W
+    moved = [W - draw.init(first, SMALL.averaged).W for first in (0, SMALL.averaged)]
+    assert moved[0].norm() < 0.9 * moved[1].norm()
 
 
 def test_full_mode_takes_five_times_the_draws_and_begins_with_the_same():

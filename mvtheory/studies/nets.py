@@ -315,15 +315,13 @@ def students(draw: Draw, teacher: str, rule: Rule | None = None, *, wait: bool =
     return _kept(draw, name, lambda: base.pupils.nets, lesson, s.lessons, wait)
 
 
-def trained_average(draw: Draw, group: int = 0, *, wait: bool = True) -> Nets:
-    """Train the average of ``averaged`` nets of a draw, jointly, on the labels.
+def trained_average(draw: Draw, *, wait: bool = True) -> Nets:
+    """Train the average of the first ``averaged`` nets of a draw, jointly, on the labels.
 
     Parameters
     ----------
     draw : Draw
         Data and setting.
-    group : int, >= 0
-        Which of the disjoint groups of initialisations; group 0 are those of the first single nets.
     wait : bool
         As in `singles`.
 
@@ -331,10 +329,9 @@ def trained_average(draw: Draw, group: int = 0, *, wait: bool = True) -> Nets:
     -------
     Nets
     """
-    check_int("group", group, low=0)
     s = draw.setting
-    nets, objective = (lambda: draw.init(group * s.averaged, s.averaged)), (lambda: AverageCrossEntropy(draw.train.y))
-    return _kept(draw, f"trained average {group}", nets, objective, s.schedule, wait)
+    objective = lambda: AverageCrossEntropy(draw.train.y)  # noqa: E731
+    return _kept(draw, "trained average", lambda: draw.init(0, s.averaged), objective, s.schedule, wait)
 
 
 def luck(draw: Draw, groups: Iterable[Iterable[int]]) -> float:
