@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from math import comb
 
 import numpy as np
 import pytest
@@ -25,6 +26,7 @@ from mvtheory.studies.nets import (
     students,
     summary,
     trained_average,
+    uncovered,
 )
 from mvtheory.training import Schedule, train
 
@@ -183,6 +185,18 @@ def test_luck_is_what_the_drawn_lots_say_beyond_their_expectation():
     expected = float((pi**2 + (1 - pi) ** 2).mean() / 2)
     # 400 lots: the standard deviation of pi is at most 0.5 / 20, that of (pi^2 + (1 - pi)^2) / 2 at most that
     assert luck(draw, pairs) == pytest.approx(drawn - expected, abs=0.05)
+
+
+@pytest.mark.parametrize("L", [1, 2, 7])
+def test_nets_that_all_lack_a_view_are_counted_without_bias(L):
+    draw = Draw(3, SMALL)
+    named = predict_lottery(draw.init(100_000, 400), draw.task.views, draw.train)
+    wins = torch.nn.functional.one_hot(named, 2).sum(0).flatten().tolist()
+    expected = np.mean([comb(400 - won, L) / comb(400, L) for won in wins])  # L of 400, without replacement
+    assert uncovered(draw, L) == pytest.approx(expected, rel=1e-9)
+    assert uncovered(draw, 1) == pytest.approx(0.5)
+    with pytest.raises(ValueError, match=r"L must be an integer >= 1 and <= 400; got 401"):
+        uncovered(draw, 401)
 
 
 def test_the_luck_of_all_nets_vanishes_on_average():

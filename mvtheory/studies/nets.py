@@ -46,6 +46,7 @@ __all__ = [
     "students",
     "summary",
     "trained_average",
+    "uncovered",
 ]
 
 T = TypeVar("T")
@@ -131,16 +132,17 @@ class Setting:
 #: Where students find what they lack.
 SETTING = Setting()
 
-#: Where single nets keep one view: a higher power, fainter weak views, and noise to memorise single-view inputs by.
+#: Where single nets keep one view: a higher power, fainter weak views, noise to memorise single-view inputs by, fine
+#: steps, and an end only when the last class of every net is loud.
 SHARP = replace(
     SETTING,
-    task=replace(TASK, weak=(0.2, 0.2), Gamma=0.25, noise_background=0.55),
+    task=replace(TASK, weak=(0.2, 0.2), Gamma=0.29, noise_signal=0.05, noise_background=0.57),
     multi=498,
     ensembles=2,
     pupils=0,
     activation=SReLU(q=4, varrho=12.0),
-    sigma_0=0.4,
-    schedule=Schedule(steps=1600, stop_loss=0.1, eta=30000.0, max_change=0.2),
+    sigma_0=0.25,
+    schedule=Schedule(steps=1600, stop_loss=0.01, eta=30000.0, max_change=0.15),
 )
 
 
@@ -354,22 +356,51 @@ def luck(draw: Draw, groups: Iterable[Iterable[int]]) -> float:
     float
         In [-1, 1].
     """
-    named, pi = _lots(draw)
-    test, rows = draw.test_single, [list(group) for group in groups]
+    named, test, rows = _lots(draw)[0], draw.test_single, [list(group) for group in groups]
     for group in rows:
         check_choice("size of a group (that of the first)", len(group), (len(rows[0]),))
     blind = named[:, test.y] != test.kept  # [nets, n]
     drawn = [float(blind[group].all(0).double().mean()) for group in rows]
-    return sum(drawn) / len(drawn) - float(((1 - pi) ** len(rows[0])).mean())
+    return sum(drawn) / len(drawn) - uncovered(draw, len(rows[0]))
+
+
+def uncovered(draw: Draw, L: int) -> float:
+    r"""Return the share of single-view test inputs that `L` nets of a draw all lack, in expectation over their seeds.
+
+    With fair lots it is :math:`(1 - 1/M)^L`; a training set that shows one view a little more strongly lifts it.
+    Where a view wins with probability :math:`\pi`, all lack it with probability :math:`(1 - \pi)^L`. A power of
+    an estimated :math:`\pi` is too large on average. So we ask instead how likely it is that `L` of the 400 other
+    initialisations, drawn without replacement, all lack the view: this has the right expectation.
+
+    Parameters
+    ----------
+    draw : Draw
+        The data.
+    L : int, >= 1
+        Nets; at most 400.
+
+    Returns
+    -------
+    float
+        In [0, 1].
+    """
+    check_int("L", L, low=1, high=_OTHERS)
+    lacking = _OTHERS - _lots(draw)[1]  # initialisations without the view, [k, M]
+    among = torch.arange(L, dtype=torch.float64)  # already drawn
+    return float(((lacking[..., None] - among) / (_OTHERS - among)).prod(-1).mean())
+
+
+#: Initialisations, besides those of the nets, that say how often the lottery names each view.
+_OTHERS = 400
 
 
 @lru_cache(maxsize=64)
-def _lots(draw: Draw) -> tuple[Int[Tensor, "L k"], Float[Tensor, "k M"]]:
-    """Return the views named for the nets of a draw, and how often each is named over 400 other initialisations."""
+def _lots(draw: Draw) -> tuple[Int[Tensor, "L k"], Int[Tensor, "k M"]]:
+    """Return the views named for the nets of a draw, and how many of the other initialisations name each view."""
     s = draw.setting
-    views, others = draw.task.views, draw.init(100_000, 400)
+    views, others = draw.task.views, draw.init(100_000, _OTHERS)
     named = predict_lottery(draw.init(0, s.nets), views, draw.train)
-    return named, nnf.one_hot(predict_lottery(others, views, draw.train), s.task.M).double().mean(0)
+    return named, nnf.one_hot(predict_lottery(others, views, draw.train), s.task.M).sum(0)
 
 
 def each_draw(study: Callable[..., T], draws: Iterable[int] = DRAWS, setting: Setting = SETTING, *args: Any) -> list[T]:
