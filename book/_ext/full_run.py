@@ -1,7 +1,8 @@
 """Record what a build in full mode measured, and show it: ``book/reference/full.json`` and ``{full-run}``.
 
 ``python book/_ext/full_run.py`` keeps the claims of the last build that rest on more draws than a usual build has, with
-the date and the machine. The directive shows the record beside what this build measured.
+the date, the machine and the settings. The directive shows the record beside what this build measured, and says which
+settings have changed since.
 """
 
 from __future__ import annotations
@@ -28,8 +29,10 @@ class FullRun(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         """Return a sentence and a table."""
         from mvtheory.claims import Claim  # here, so that a build without news does not wait for torch
+        from mvtheory.studies import nets
 
-        self.env.note_dependency(str(RECORD))
+        for file in (RECORD, nets.__file__):
+            self.env.note_dependency(str(file))
         if not RECORD.exists():
             return [nodes.paragraph(text="None is recorded yet.")]
         record = json.loads(RECORD.read_text(encoding="utf-8"))
@@ -38,8 +41,20 @@ class FullRun(SphinxDirective):
             claim = Claim.from_dict(fields)
             numbers = [claim.predicted_text, str(claim.measured), str(fields["nets"]), str(fields["draws"])]
             rows[f"full-{claim.id}"] = [nodes.literal(text=claim.id), claim.verdict, *numbers]
-        when = nodes.paragraph(text=f"Recorded on {record['date']}, {record['processor']}.")
+        now = _settings()
+        changed = " and ".join(name for name, text in record["settings"].items() if now[name] != text)
+        told = f"Recorded on {record['date']}, {record['processor']}."
+        if changed:
+            told += f" Since then {changed} changed: what rests on it was measured in the former setting."
+        when = nodes.paragraph(text=told)
         return [when, table(["claim", "verdict", "predicted", "measured [95% interval]", "nets", "draws"], rows)]
+
+
+def _settings() -> dict[str, str]:
+    """Return the settings of the book's nets, in words."""
+    from mvtheory.studies.nets import SETTING, SHARP
+
+    return {"SETTING": repr(SETTING), "SHARP": repr(SHARP)}
 
 
 def record() -> None:
@@ -49,7 +64,12 @@ def record() -> None:
     kept = [fields for fields in claims if fields["draws"] > USUAL]
     if not kept:
         raise SystemExit("the last build was not in full mode: run `make full`")
-    told = {"date": datetime.date.today().isoformat(), "processor": machine["processor"], "claims": kept}
+    told = {
+        "date": datetime.date.today().isoformat(),
+        "processor": machine["processor"],
+        "settings": _settings(),
+        "claims": kept,
+    }
     RECORD.write_text(json.dumps(told, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 

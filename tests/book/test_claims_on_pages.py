@@ -10,8 +10,9 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 import mvtheory
+from mvtheory.studies import nets
 
-from .conftest import CHAPTERS, HTML, tab
+from .conftest import CHAPTERS, HTML, ROOT, tab
 
 INTERVAL = {"type": "array", "items": {"type": ["number", "null"]}, "minItems": 2, "maxItems": 2}
 CLAIM = {
@@ -87,3 +88,13 @@ def test_the_reference_names_everything_public(browser: Browser) -> None:
     with tab(browser, HTML.as_uri(), "reference/api") as visit:
         described = visit.page.locator("dt[id]").evaluate_all("all => all.map(e => e.id.split('.').at(-1))")
     assert not set(mvtheory.__all__) - set(described)
+
+
+def test_the_record_of_the_full_mode_says_which_settings_have_changed_since(browser: Browser) -> None:
+    record = json.loads((ROOT / "book/reference/full.json").read_text(encoding="utf-8"))
+    now = {"SETTING": repr(nets.SETTING), "SHARP": repr(nets.SHARP)}
+    assert record["settings"].keys() == now.keys()
+    with tab(browser, HTML.as_uri(), "reference/reproducibility") as visit:
+        told = visit.page.get_by_text(f"Recorded on {record['date']}").inner_text()
+    for name, text in now.items():
+        assert (name in told) == (record["settings"][name] != text)
