@@ -1,8 +1,8 @@
 """The innermost loops of a training step, written for wide vector units: products of tiles, and what lies between.
 
 Matrices lie in panels: as many columns as two vector registers hold, row after row. A tile of up to `ROWS` rows of a
-panel stays in registers while a product is summed. The compiler behind numba turns this into machine code; where it
-cannot use vectors of 512 bits, `WIDE` is False and the trainer leaves the products to torch.
+panel stays in registers while a product is summed. The compiler behind numba turns this into machine code for vectors
+of 512 or 256 bits; where it can use neither, `WIDE` is False and the trainer leaves the products to torch.
 
 All of it is one module, since numba compiles anew what has changed in a function's own file alone.
 """
@@ -23,14 +23,23 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-#: Whether the vector unit has 32 registers of 64 bytes: 28 of them hold a tile, the others what is multiplied.
-WIDE = bool(llvmlite.binding.get_host_cpu_features().get("avx512f", False))
-VECTOR_BYTES = 64
+
+def _features() -> set[str]:
+    """Return what numba may use of this processor: all, or what ``NUMBA_CPU_FEATURES`` says."""
+    said = numba.config.CPU_FEATURES
+    if said is not None:
+        return {feature[1:] for feature in said.split(",") if feature.startswith("+")}
+    return {name for name, has in llvmlite.binding.get_host_cpu_features().items() if has}
+
+
+# 28 of 32 registers hold a tile, or 12 of 16; what is multiplied takes three more.
+_HAS = _features()
+VECTOR_BYTES, ROWS = (64, 14) if "avx512f" in _HAS else (32, 6)
+WIDE = "avx512f" in _HAS or {"avx2", "fma"} <= _HAS
 PANEL_BYTES = 2 * VECTOR_BYTES
-ROWS = 14
 
 # Rows that are worked on at one go, so that they stay in the innermost caches.
-FEW, MANY = 8 * ROWS, 16 * ROWS
+FEW, MANY = 112 // ROWS * ROWS, 224 // ROWS * ROWS
 
 INT = ir.IntType(64)
 Values = list[list[ir.Value]]
