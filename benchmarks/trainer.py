@@ -72,7 +72,7 @@ def ours(nets: PatchNets, data, steps: int) -> np.ndarray:
 
 
 def by_torch(nets: PatchNets, data, steps: int) -> np.ndarray:
-    """Train by the package as it does without wide vectors: torch multiplies."""
+    """Train by the package as it does where the kernel is of no use: torch multiplies."""
     with mock.patch("mvtheory.model.serves", return_value=False):
         return ours(nets, data, steps)
 

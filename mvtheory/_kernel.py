@@ -26,7 +26,7 @@ from numba.extending import intrinsic
 
 def _features() -> set[str]:
     """Return what numba may use of this processor: all, or what ``NUMBA_CPU_FEATURES`` says."""
-    said = numba.config.CPU_FEATURES
+    said: str | None = getattr(numba.config, "CPU_FEATURES", None)
     if said is not None:
         return {feature[1:] for feature in said.split(",") if feature.startswith("+")}
     return {name for name, has in llvmlite.binding.get_host_cpu_features().items() if has}

@@ -132,7 +132,7 @@ class Setting:
 #: Where students find what they lack.
 SETTING = Setting()
 
-#: Where single nets keep one view: a higher power, fainter weak views, noise to memorise single-view inputs by, fine
+#: Where single nets keep one view: a higher power, fainter weak views, noise to memorise single-view inputs by, finer
 #: steps, and an end only when the last class of every net is loud.
 SHARP = replace(
     SETTING,
@@ -141,8 +141,8 @@ SHARP = replace(
     ensembles=2,
     pupils=0,
     activation=SReLU(q=4, varrho=12.0),
-    sigma_0=0.25,
-    schedule=Schedule(steps=1600, stop_loss=0.01, eta=30000.0, max_change=0.15),
+    sigma_0=0.3,
+    schedule=Schedule(steps=1600, stop_loss=0.01, eta=30000.0, max_change=0.2),
 )
 
 
