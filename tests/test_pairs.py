@@ -38,6 +38,12 @@ def test_the_notebook_has_no_outputs(chapter: Path) -> None:
     assert all(cell.outputs == [] and cell.execution_count is None for cell in code)
 
 
+@chapters
+def test_no_line_of_code_is_longer_than_a_column_of_the_book(chapter: Path) -> None:
+    code = [cell.source for cell in jupytext.read(chapter).cells if cell.cell_type == "code"]
+    assert not [line for source in code for line in source.splitlines() if len(line) > 88]
+
+
 def test_no_chapter_is_left_out_of_the_contents() -> None:
     found = {path.with_suffix("") for path in (ROOT / "book/chapters").iterdir() if path.suffix in {".md", ".ipynb"}}
     assert found == {path.with_suffix("") for path in CHAPTERS}

@@ -77,6 +77,15 @@ def test_text_stands_out(page: Page, scheme: str) -> None:
     assert not page.evaluate(CONTRAST)
 
 
+def test_code_needs_no_sideways_scrolling_on_a_laptop(page: Page) -> None:
+    page.set_viewport_size({"width": 1366, "height": 768})
+    page.wait_for_timeout(200)
+    wide = page.locator("div.cell_input pre").evaluate_all(
+        "all => all.filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.innerText.slice(0, 200))"
+    )
+    assert not wide
+
+
 def test_a_phone_needs_no_sideways_scrolling(page: Page) -> None:
     page.set_viewport_size({"width": 360, "height": 800})
     page.wait_for_timeout(200)
