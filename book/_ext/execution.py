@@ -37,6 +37,8 @@ def prepare_kernels(app: Sphinx, config: Config) -> None:
     # Large tensors come and go at every step: the C library keeps their memory instead of asking for zeroed pages anew.
     os.environ.setdefault("MALLOC_MMAP_THRESHOLD_", str(2**25))
     os.environ.setdefault("MALLOC_TRIM_THRESHOLD_", str(2**30))
+    if os.environ.get("MVTHEORY_FULL") == "1":
+        config.nb_execution_timeout *= 5  # as many draws
     paths = [str(ROOT), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))  # the package beside the book, not another one
 
