@@ -1,18 +1,18 @@
 """A training step's work on the CPU by compiled code: one look at all inputs by all nets, on one or more threads.
 
-Each thread owns a part of every block of inputs, and a gradient of its own. The parts and the order of all sums follow
-from the number of threads, so that the same machine gives the same bits.
+Each thread owns a part of the inputs and a gradient of its own, and goes through its part in blocks. The parts and the
+order of all sums follow from the number of threads, so that the same machine gives the same bits.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import wraps
 from inspect import signature
-from typing import Any, ParamSpec, TypeVar
+from itertools import pairwise
+from typing import ParamSpec, TypeVar
 
 import torch
 from torch import Tensor
@@ -20,7 +20,6 @@ from torch import Tensor
 from mvtheory._check import check_shape
 from mvtheory._kernel import PANEL_BYTES, ROWS, WIDE, backward, filled, forward
 
-Each = Callable[..., None]
 Args, T = ParamSpec("Args"), TypeVar("T")
 
 #: How many threads compiled code may use, where torch itself keeps to one; None where both may use as many as torch.
@@ -93,47 +92,43 @@ class Look:
 
     def outputs(self) -> Tensor:
         """Return the outputs [n, L, k]."""
-        with self._team() as each:
-            for parts in self._parts():
-                each(self._forward, *parts)
+        self._each(self._forward)
         return self.F
 
     def gradient(self, push: Callable[[slice, Tensor], Tensor]) -> Tensor:
-        """Return the gradient [L, k, m, d]; ``push(rows, F)`` turns outputs [b, L, k] into their own gradient."""
-        with self._team() as each:
-            for threads, starts, stops in self._parts():
-                each(self._forward, threads, starts, stops)
-                dF = push(slice(starts[0], stops[-1]), self.F[starts[0] : stops[-1]])
-                split = dF.reshape(len(dF), -1).tensor_split([start - starts[0] for start in starts[1:]])
-                each(self._backward, threads, starts, stops, split)
+        """Return the gradient [L, k, m, d]; ``push(rows, F)`` turns outputs [b, L, k] into their own gradient.
+
+        Each thread calls `push` for its own rows, and waits for no other.
+        """
+
+        def there_and_back(thread: int, start: int, stop: int) -> None:
+            self._forward(thread, start, stop)
+            self._backward(thread, start, stop, push(slice(start, stop), self.F[start:stop]))
+
+        self._each(there_and_back)
         L, k, m, d = self.shape
         total = self.sums[0] if self.threads == 1 else self.sums.sum(0)
         return total.transpose(1, 2).reshape(-1, d)[: L * k * m].reshape(self.shape)
 
-    @contextmanager
-    def _team(self) -> Iterator[Each]:
-        """Yield a function that calls another once for each thread; this thread does the first part itself."""
+    def _each(self, work: Callable[[int, int, int], None]) -> None:
+        """Call ``work(thread, start, stop)`` for the blocks of all threads; this thread takes the first part itself."""
+        n, inference = len(self.F), torch.is_inference_mode_enabled()
+
+        def part(thread: int) -> None:
+            cuts = [n * (thread * self.blocks + i) // (self.threads * self.blocks) for i in range(self.blocks + 1)]
+            with torch.inference_mode(inference):  # a new thread does not know
+                for start, stop in pairwise(cuts):
+                    if start < stop:
+                        work(thread, start, stop)
+
         if self.threads == 1:
-            yield lambda function, *parts: function(*(part[0] for part in parts))
+            part(0)
             return
         with ThreadPoolExecutor(self.threads - 1) as team:
-
-            def each(function: Callable[..., None], *parts: Sequence[Any]) -> None:
-                mine, *others = zip(*parts, strict=True)
-                waiting = [team.submit(function, *part) for part in others]
-                function(*mine)
-                for part in waiting:
-                    part.result()
-
-            yield each
-
-    def _parts(self) -> Iterator[tuple[range, list[int], list[int]]]:
-        """Yield the blocks of inputs: the threads, and where the part of each begins and ends."""
-        n = len(self.F)
-        for block in range(self.blocks):
-            low, high = (n * end // self.blocks for end in (block, block + 1))
-            cuts = [low + (high - low) * end // self.threads for end in range(self.threads + 1)]
-            yield range(self.threads), cuts[:-1], cuts[1:]
+            others = [team.submit(part, thread) for thread in range(1, self.threads)]
+            part(0)
+            for other in others:
+                other.result()
 
     def _forward(self, thread: int, start: int, stop: int) -> None:
         forward(
@@ -144,7 +139,7 @@ class Look:
     def _backward(self, thread: int, start: int, stop: int, dF: Tensor) -> None:
         backward(
             self.zero, self.patches, self.which, self.first, start, stop, self.slopes[thread],
-            dF.contiguous().numpy(), self.shape[2], self.sums[thread].numpy(),
+            dF.reshape(len(dF), -1).contiguous().numpy(), self.shape[2], self.sums[thread].numpy(),
         )  # fmt: skip
 
 

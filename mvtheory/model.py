@@ -168,7 +168,8 @@ class PatchNets:
         x : Tensor, shape [n, P, d]
             The inputs.
         push : callable
-            Turns a block of rows and their outputs [b, L, k] into the gradient with respect to these.
+            Turns a block of rows and their outputs [b, L, k] into the gradient with respect to these. Several
+            threads may call it at once, each for rows of its own.
 
         Returns
         -------

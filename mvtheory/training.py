@@ -63,6 +63,8 @@ class Interrupted(KeyboardInterrupt):
 class Objective(Protocol):
     """What a stack of nets is trained for.
 
+    It is called for some rows at a time, and may be called by several threads at once, each for rows of its own.
+
     Attributes
     ----------
     y : Tensor of int, shape [n]
