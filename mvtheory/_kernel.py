@@ -270,82 +270,128 @@ def _half(p, panels, width, columns):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True)
-def forward(zero, x, patches, first, start, stop, slopes, F, W, m, q, varrho):  # type: ignore[no-untyped-def]
-    """Write the outputs F of inputs start ... stop - 1, and the slopes of all their pre-activations."""
+def _group_forward(zero, x, patches, first, i, j, at, height, F, W, m, q, varrho):  # type: ignore[no-untyped-def]
+    """Write the outputs F of a group of inputs, and the slopes of their pre-activations.
+
+    The slopes begin at the address `at`; from panel to panel there are `height` rows, a whole number of tiles at least.
+    """
     panels, d, width = W.shape
     line = width * W.itemsize
+    rows = first[j] - first[i]
+    tiles = (rows + ROWS - 1) // ROWS
+    left = np.zeros((tiles, d, ROWS), x.dtype)
+    for r in range(rows):
+        source = x[patches[first[i] + r]]
+        for e in range(d):
+            left[r // ROWS, e, r % ROWS] = source[e]
+    total = np.zeros((j - i, panels, width), x.dtype)
+    for p in range(panels):
+        half = _half(p, panels, width, F.shape[1] * m)
+        for t in range(tiles):
+            multiply(
+                zero, left.ctypes.data + t * d * ROWS * x.itemsize, ROWS, W.ctypes.data + p * d * line, d,
+                at + (p * height + t * ROWS) * line, ROWS, half,
+            )  # fmt: skip
+        for h in range(i, j):
+            if first[h + 1] > first[h]:
+                activate(
+                    zero, at + (p * height + first[h] - first[i]) * line, first[h + 1] - first[h],
+                    total.ctypes.data + ((h - i) * panels + p) * line, q, varrho,
+                )  # fmt: skip
+    for h in range(i, j):
+        values = total[h - i].reshape(-1)
+        for g in range(F.shape[1]):
+            sum_ = zero
+            for c in range(g * m, (g + 1) * m):
+                sum_ += values[c]
+            F[h, g] = sum_
+
+
+@numba.njit(cache=True, nogil=True)
+def _group_backward(zero, x, patches, first, i, j, at, height, dF, m, gradient):  # type: ignore[no-untyped-def]
+    """Add to the gradient what a group of inputs adds, given dF of their outputs; overwrites the slopes."""
+    panels, d, width = gradient.shape
+    line = width * gradient.itemsize
+    cuts = (d + ROWS - 1) // ROWS
+    rows = first[j] - first[i]
+    # Patches that follow each other in memory are used where they are.
+    there = rows > 0 and patches[first[j] - 1] - patches[first[i]] == rows - 1
+    left = np.empty((0 if there else rows, d), x.dtype)
+    for r in range(len(left)):
+        left[r] = x[patches[first[i] + r]]
+    factor = np.zeros((j - i, panels * width), x.dtype)
+    for h in range(j - i):
+        for g in range(dF.shape[1]):
+            for c in range(g * m, (g + 1) * m):
+                factor[h, c] = dF[h, g]
+    for p in range(panels if rows > 0 else 0):
+        half = _half(p, panels, width, dF.shape[1] * m)
+        for h in range(i, j):
+            if first[h + 1] > first[h]:
+                weigh(
+                    zero, at + (p * height + first[h] - first[i]) * line, first[h + 1] - first[h],
+                    factor.ctypes.data + ((h - i) * panels + p) * line,
+                )  # fmt: skip
+        for t in range(cuts):
+            lo, hi = d * t // cuts, d * (t + 1) // cuts
+            # Arrays whose addresses are in use are named inside the loop: numba frees them after the last mention.
+            source = x.ctypes.data + patches[first[i]] * d * x.itemsize if there else left.ctypes.data
+            accumulate(
+                zero, source + lo * x.itemsize, d, at + p * height * line, rows,
+                gradient.ctypes.data + (p * d + lo) * line, hi - lo, half,
+            )  # fmt: skip
+
+
+@numba.njit(cache=True, nogil=True)
+def forward(zero, x, patches, first, start, stop, slopes, F, W, m, q, varrho):  # type: ignore[no-untyped-def]
+    """Write the outputs F of inputs start ... stop - 1, and the slopes of all their pre-activations."""
+    line = W.shape[2] * W.itemsize
     height = first[stop] - first[start] + ROWS
     i = start
     while i < stop:
         j = _until(first, i, stop)
-        rows = first[j] - first[i]
-        tiles = (rows + ROWS - 1) // ROWS
-        left = np.zeros((tiles, d, ROWS), x.dtype)
-        for r in range(rows):
-            source = x[patches[first[i] + r]]
-            for e in range(d):
-                left[r // ROWS, e, r % ROWS] = source[e]
-        total = np.zeros((j - i, panels, width), x.dtype)
-        for p in range(panels):
-            half = _half(p, panels, width, F.shape[1] * m)
-            at = slopes.ctypes.data + (p * height + first[i] - first[start]) * line
-            for t in range(tiles):
-                multiply(
-                    zero, left.ctypes.data + t * d * ROWS * x.itemsize, ROWS, W.ctypes.data + p * d * line, d,
-                    at + t * ROWS * line, ROWS, half,
-                )  # fmt: skip
-            for h in range(i, j):
-                if first[h + 1] > first[h]:
-                    activate(
-                        zero, at + (first[h] - first[i]) * line, first[h + 1] - first[h],
-                        total.ctypes.data + ((h - i) * panels + p) * line, q, varrho,
-                    )  # fmt: skip
-        for h in range(i, j):
-            values = total[h - i].reshape(-1)
-            for g in range(F.shape[1]):
-                sum_ = zero
-                for c in range(g * m, (g + 1) * m):
-                    sum_ += values[c]
-                F[h, g] = sum_
+        at = slopes.ctypes.data + (first[i] - first[start]) * line
+        _group_forward(zero, x, patches, first, i, j, at, height, F, W, m, q, varrho)
         i = j
 
 
 @numba.njit(cache=True, nogil=True)
 def backward(zero, x, patches, first, start, stop, slopes, dF, m, gradient):  # type: ignore[no-untyped-def]
     """Add to the gradient what inputs start ... stop - 1 add, given dF of their outputs; overwrites the slopes."""
-    panels, d, width = gradient.shape
-    line = width * gradient.itemsize
+    line = gradient.shape[2] * gradient.itemsize
     height = first[stop] - first[start] + ROWS
-    cuts = (d + ROWS - 1) // ROWS
     i = start
     while i < stop:
         j = _until(first, i, stop)
-        rows = first[j] - first[i]
-        # Patches that follow each other in memory are used where they are.
-        there = rows > 0 and patches[first[j] - 1] - patches[first[i]] == rows - 1
-        left = np.empty((0 if there else rows, d), x.dtype)
-        for r in range(len(left)):
-            left[r] = x[patches[first[i] + r]]
-        factor = np.zeros((j - i, panels * width), x.dtype)
-        for h in range(i, j):
-            for g in range(dF.shape[1]):
-                for c in range(g * m, (g + 1) * m):
-                    factor[h - i, c] = dF[h - start, g]
-        for p in range(panels if rows > 0 else 0):
-            half = _half(p, panels, width, dF.shape[1] * m)
-            at = slopes.ctypes.data + (p * height + first[i] - first[start]) * line
-            for h in range(i, j):
-                if first[h + 1] > first[h]:
-                    weigh(
-                        zero, at + (first[h] - first[i]) * line, first[h + 1] - first[h],
-                        factor.ctypes.data + ((h - i) * panels + p) * line,
-                    )  # fmt: skip
-            for t in range(cuts):
-                lo, hi = d * t // cuts, d * (t + 1) // cuts
-                # Arrays whose addresses are in use are named inside the loop: numba frees them after the last mention.
-                source = x.ctypes.data + patches[first[i]] * d * x.itemsize if there else left.ctypes.data
-                accumulate(
-                    zero, source + lo * x.itemsize, d, at, rows,
-                    gradient.ctypes.data + (p * d + lo) * line, hi - lo, half,
-                )  # fmt: skip
+        at = slopes.ctypes.data + (first[i] - first[start]) * line
+        _group_backward(zero, x, patches, first, i, j, at, height, dF[i - start : j - start], m, gradient)
         i = j
+
+
+@numba.njit(cache=True, nogil=True)
+def learn(zero, x, patches, first, start, stop, slopes, F, W, m, q, varrho, y, k, share, gradient):  # type: ignore[no-untyped-def]
+    """Write the outputs F of inputs start ... stop - 1, and add the gradient of their cross-entropy times `share`.
+
+    The slopes of each group overwrite those before, and never leave the innermost caches.
+    """
+    i = start
+    while i < stop:
+        j = _until(first, i, stop)
+        height = first[j] - first[i] + ROWS
+        _group_forward(zero, x, patches, first, i, j, slopes.ctypes.data, height, F, W, m, q, varrho)
+        dF = np.empty((j - i, F.shape[1]), F.dtype)
+        for h in range(i, j):
+            for net in range(0, F.shape[1], k):
+                _residual(F[h, net : net + k], y[h], share, dF[h - i, net : net + k])
+        _group_backward(zero, x, patches, first, i, j, slopes.ctypes.data, height, dF, m, gradient)
+        i = j
+
+
+@numba.njit
+def _residual(F, y, share, dF):  # type: ignore[no-untyped-def]
+    """Write to dF the softmax of F minus one at the label, times `share`."""
+    top = F.max()
+    for c in range(len(F)):
+        dF[c] = np.exp(F[c] - top)
+    dF *= share / dF.sum()
+    dF[y] -= share

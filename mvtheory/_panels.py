@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from mvtheory._check import check_shape
-from mvtheory._kernel import PANEL_BYTES, ROWS, WIDE, backward, filled, forward
+from mvtheory._kernel import PANEL_BYTES, ROWS, WIDE, backward, filled, forward, learn
 
 Args, T = ParamSpec("Args"), TypeVar("T")
 
@@ -106,9 +106,21 @@ class Look:
             self._backward(thread, start, stop, push(slice(start, stop), self.F[start:stop]))
 
         self._each(there_and_back)
-        L, k, m, d = self.shape
-        total = self.sums[0] if self.threads == 1 else self.sums.sum(0)
-        return total.transpose(1, 2).reshape(-1, d)[: L * k * m].reshape(self.shape)
+        return self._total()
+
+    def learn(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the outputs [n, L, k], and the gradient [L, k, m, d] of the mean cross-entropy of the labels `y`."""
+        labels, share = y.numpy(), type(self.zero)(1 / len(y))
+
+        def there_and_back(thread: int, start: int, stop: int) -> None:
+            learn(
+                self.zero, self.patches, self.which, self.first, start, stop, self.slopes[thread],
+                self.F.view(len(self.F), -1).numpy(), self.weights.numpy(), self.shape[2], self.q, self.varrho,
+                labels, self.shape[1], share, self.sums[thread].numpy(),
+            )  # fmt: skip
+
+        self._each(there_and_back)
+        return self.F, self._total()
 
     def _each(self, work: Callable[[int, int, int], None]) -> None:
         """Call ``work(thread, start, stop)`` for the blocks of all threads; this thread takes the first part itself."""
@@ -129,6 +141,12 @@ class Look:
             part(0)
             for other in others:
                 other.result()
+
+    def _total(self) -> Tensor:
+        """Return the gradient [L, k, m, d] from those of the threads."""
+        L, k, m, d = self.shape
+        total = self.sums[0] if self.threads == 1 else self.sums.sum(0)
+        return total.transpose(1, 2).reshape(-1, d)[: L * k * m].reshape(self.shape)
 
     def _forward(self, thread: int, start: int, stop: int) -> None:
         forward(

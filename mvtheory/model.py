@@ -182,6 +182,23 @@ class PatchNets:
             self.add_gradient(gradient, x[rows], slope, push(rows, F))
         return gradient
 
+    def label_gradient(self, x: Tensor, y: Tensor) -> tuple[Float[Tensor, "n L k"], Float[Tensor, "L k m d"]]:
+        """Return the outputs, and the gradient of each net's mean cross-entropy, without a word of Python in between.
+
+        Parameters
+        ----------
+        x : Tensor, shape [n, P, d]
+            Inputs of which :meth:`compiled` is true.
+        y : Tensor of int, shape [n]
+            Their labels.
+
+        Returns
+        -------
+        F : Tensor, shape [n, L, k]
+        gradient : Tensor, shape [L, k, m, d]
+        """
+        return self._look(x).learn(y)
+
     def check_inputs(self, name: str, x: Tensor, n: int | str = "n") -> None:
         """Raise an error that names `x` unless the nets can read it as `n` inputs."""
         check_shape(name, x, (n, "P", self.W.shape[-1]))

@@ -308,20 +308,24 @@ def loss_and_gradient(
     n, L, k = len(rows), *nets.W.shape[:2]
     rows, alive = rows.to(x.device), alive.to(x.device)
     x = x if torch.equal(rows, torch.arange(len(x), device=x.device)) else x[rows]  # no copy where all are used
-    loss, outputs = nets.W.new_empty(n, L), nets.W.new_empty(n, L, k)
+    y, loss = objective.y[rows], None
+    if type(objective) is CrossEntropy and nets.compiled(x):
+        outputs, gradient = nets.label_gradient(x, y)
+    else:
+        outputs, loss = nets.W.new_empty(n, L, k), nets.W.new_empty(n, L)
 
-    def push(block: slice, F: Tensor) -> Tensor:
-        outputs[block] = F
-        loss[block], dF = objective(F, rows[block], alive)
-        return dF / n
+        def push(block: slice, F: Tensor) -> Tensor:
+            outputs[block] = F
+            loss[block], dF = objective(F, rows[block], alive)
+            return dF / n
 
-    gradient = nets.gradient(x, push)
+        gradient = nets.gradient(x, push)
     scores = outputs.mean(1, keepdim=True).expand_as(outputs) if objective.joint else outputs
-    label = objective.y[rows][:, None, None].expand(n, L, 1)
-    residual = 1 - log_softmax(scores).gather(-1, label).exp()
+    label = y[:, None, None].expand(n, L, 1)
+    log_p = log_softmax(scores).gather(-1, label)[..., 0]
     # To compare with the largest of the others takes a fraction of the time of finding where the largest is.
     wrong = scores.scatter(-1, label, -math.inf).amax(-1, keepdim=True) >= scores.gather(-1, label)
-    columns = {"loss": loss, "error": wrong[..., 0].to(loss), "residual": residual[..., 0]}
+    columns = {"loss": -log_p if loss is None else loss, "error": wrong[..., 0].to(scores), "residual": 1 - log_p.exp()}
     stats = {name: column.mean(0) for name, column in columns.items()}
     return stats, gradient
 
