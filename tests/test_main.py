@@ -137,7 +137,7 @@ def test_predictions_are_those_of_the_book():
     """The ranges stand in the chapters' sources, too; both must say the same."""
     chapters = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "book/chapters").glob("0*.md"))
     for name, known in CLAIMS.items():
-        (told,) = re.findall(rf'predict\(\s*"{name}",.*?([-\d.]+), ([-\d.]+), chapter', chapters, re.DOTALL)
+        (told,) = re.findall(rf'predict\(\s*"{name}",.*?([-\d.]+),\s+([-\d.]+),\s+chapter', chapters, re.DOTALL)
         assert tuple(map(float, told)) == known.predicted, name
 
 
