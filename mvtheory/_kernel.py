@@ -372,7 +372,7 @@ def backward(zero, x, patches, first, start, stop, slopes, dF, m, gradient):  # 
 def learn(zero, x, patches, first, start, stop, slopes, F, W, m, q, varrho, y, k, share, gradient):  # type: ignore[no-untyped-def]
     """Write the outputs F of inputs start ... stop - 1, and add the gradient of their cross-entropy times `share`.
 
-    The slopes of each group overwrite those before, and never leave the innermost caches.
+    The slopes of each group overwrite those before, and nothing waits for Python between the two products.
     """
     i = start
     while i < stop:

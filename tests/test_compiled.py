@@ -193,7 +193,7 @@ def test_torch_rests_while_compiled_code_trains_and_works_again_after_an_error(t
 
     with pytest.raises(KeyError):
         train(nets, data, Spy(data.y), Schedule(steps=9))
-    assert set(seen) == {1}
+    assert seen in ([1] * 3, [1] * 4)  # the other thread may be in the middle of a call
     assert torch.get_num_threads() == 2
 
 
