@@ -11,9 +11,9 @@ from pathlib import Path
 def write_atomic(path: str | Path, data: bytes, previous: Path | None = None) -> None:
     """Write `data` to `path`, making its folder; readers see the old file or the new one.
 
-    The old file goes to `previous`, if given. A killed process leaves at most a temporary file, see `clean`; whatever
-    the moment, `path` or `previous` holds a whole file if one of them did before. Raises an `OSError` of the system's
-    kind that says what is kept.
+    The old file stays as `previous`, if given. A killed process leaves at most a temporary file, see `clean`; whatever
+    the moment, `path` holds a whole file if it did before (on a drive without hard links `path` or `previous` does).
+    Raises an `OSError` of the system's kind that says what is kept.
     """
     path, temporary = Path(path), None
     try:
@@ -25,8 +25,7 @@ def write_atomic(path: str | Path, data: bytes, previous: Path | None = None) ->
             os.fsync(file.fileno())  # the bytes must be there before the name is
         os.chmod(temporary, 0o644)  # mkstemp lets only the owner read
         if previous is not None:
-            with suppress(FileNotFoundError):
-                os.replace(path, previous)
+            _keep(path, previous)
         os.replace(temporary, path)
     except BaseException as error:
         if temporary is not None:
@@ -37,6 +36,17 @@ def write_atomic(path: str | Path, data: bytes, previous: Path | None = None) ->
             raise OSError(error.errno, f"{error.strerror or error}: cannot write {path}; {kept}") from error
         raise
     _sync_folder(path.parent)  # or the new name may not outlive a power cut
+
+
+def _keep(path: Path, previous: Path) -> None:
+    """Give the file at `path`, if there is one, the name `previous` as well."""
+    with suppress(FileNotFoundError):
+        os.unlink(previous)
+    with suppress(FileNotFoundError):
+        try:
+            os.link(path, previous)
+        except OSError:  # a drive where a file has one name: this one, until the new file takes the other
+            os.replace(path, previous)
 
 
 def clean(path: Path) -> None:

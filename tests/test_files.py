@@ -16,7 +16,7 @@ class Dead(BaseException):
     """The process is killed: nothing that it would have done happens."""
 
 
-CALLS = [(os, "fsync"), (os, "chmod"), (os, "replace"), (os, "unlink"), (tempfile, "mkstemp")]
+CALLS = [(os, name) for name in ("fsync", "chmod", "link", "replace", "unlink")] + [(tempfile, "mkstemp")]
 
 
 def dying(monkeypatch, at: int, after: bool) -> list[str]:
@@ -51,7 +51,7 @@ def whole(path):
         return type(error)
 
 
-ORDER = ["mkstemp", "fsync", "chmod", "replace", "replace", "fsync"]
+ORDER = ["mkstemp", "fsync", "chmod", "unlink", "link", "replace", "fsync"]
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
@@ -65,10 +65,26 @@ def test_whatever_the_moment_of_death_a_whole_file_stays(tmp_path, monkeypatch, 
         with pytest.raises(Dead):
             write_atomic(path, pack({}, {"n": 2}), previous)
     found = whole(path), whole(previous)
-    assert found in [(1, 0), (FileNotFoundError, 1), (2, 1)]
-    assert (found == (2, 1)) == (at + after > 4)  # renamed
+    assert found in [(1, 0), (1, FileNotFoundError), (1, 1), (2, 1)]
+    assert (found == (2, 1)) == (at + after > 5)  # renamed
     clean(path)
     assert all(name.startswith("run") for name in os.listdir(tmp_path))
+
+
+@pytest.mark.parametrize(("at", "found"), [(5, (1, FileNotFoundError)), (6, (FileNotFoundError, 1)), (7, (2, 1))])
+def test_on_a_drive_without_hard_links_one_of_the_two_stays(tmp_path, monkeypatch, at, found):
+    def refuse(*names):
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    path, previous = tmp_path / "run", tmp_path / "run.previous"
+    monkeypatch.setattr(os, "link", refuse)
+    for n in (0, 1):
+        write_atomic(path, pack({}, {"n": n}), previous)
+    assert (whole(path), whole(previous)) == (1, 0)
+    dying(monkeypatch, at, after=False)
+    with pytest.raises(Dead):
+        write_atomic(path, pack({}, {"n": 2}), previous)
+    assert (whole(path), whole(previous)) == found
 
 
 def test_bytes_are_on_the_disk_before_the_name_and_the_name_before_the_end(tmp_path, monkeypatch):
