@@ -336,7 +336,7 @@ def _steps(nets: PatchNets, x: Tensor, objective: Objective, schedule: Schedule,
     whole = objective.joint or schedule.optimizer != "gd"
     for rows in islice(_batches(len(x), schedule), state.step, None):
         W, alive = state.W, state.alive
-        stats, gradient = loss_and_gradient(replace(nets, W=W[alive]), x, objective, rows, alive)
+        stats, gradient = loss_and_gradient(replace(nets, W=_take(W, alive)), x, objective, rows, alive)
         if not stats["loss"].isfinite().all():
             raise Diverged(f"the loss is not finite at step {state.step}; a smaller eta may help")
         now = {**state.now} | {key: _put(state.now[key], alive, value) for key, value in stats.items()}
@@ -345,14 +345,23 @@ def _steps(nets: PatchNets, x: Tensor, objective: Objective, schedule: Schedule,
         stop = stop.all().expand_as(stop) if whole else stop
         if bool(stop.all()) or state.step == schedule.steps:
             return
-        alive, gradient = alive[~stop], gradient[~stop]
+        left = (~stop).nonzero()[:, 0]
+        alive, gradient = _take(alive, left), _take(gradient, left)
         W, eta, memory = update(W, alive, gradient, objective.joint)
-        time = _put(now["time"], alive, now["time"][alive] + eta)
+        time = _put(now["time"], alive, _take(now["time"], alive) + eta)
         state = State(state.step + 1, W, alive, now | {"time": time}, memory)
 
 
+# Mostly all nets are alive, and weights are large: nothing is copied then.
+def _take(table: Tensor, rows: Tensor) -> Tensor:
+    """Return some rows of `table`, given their numbers in order."""
+    return table if len(rows) == len(table) else table[rows]
+
+
 def _put(old: Tensor, rows: Tensor, value: Tensor) -> Tensor:
-    """Return a copy of `old` with other values in some rows."""
+    """Return what `old` is with other values in some rows, given their numbers in order."""
+    if len(rows) == len(old):
+        return value
     copy = old.clone()
     copy[rows] = value
     return copy
@@ -367,11 +376,12 @@ class _Rescaled:
     def __call__(
         self, W: Tensor, alive: Tensor, gradient: Tensor, joint: bool
     ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
-        ratio = W[alive].norm(dim=-1) / gradient.norm(dim=-1)
+        now = _take(W, alive)
+        ratio = now.norm(dim=-1) / gradient.norm(dim=-1)
         ratio = ratio.nan_to_num(nan=math.inf)  # 0 / 0: a neuron of zeros stays, whatever the step
         eta = (self.schedule.max_change * ratio.flatten(1).amin(1)).clamp(max=self.schedule.eta)
         eta = eta.min().expand_as(eta) if joint else eta
-        return _put(W, alive, W[alive] - eta[:, None, None, None] * gradient), eta, {}
+        return _put(W, alive, now - eta[:, None, None, None] * gradient), eta, {}
 
 
 class _Optimizer:
