@@ -1,6 +1,7 @@
 """What must never be published fails the build: tried on a book of one chapter."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -37,19 +38,20 @@ display({mime: claim, "text/plain": "a claim"}, raw=True)
 CELL = "\n```{{code-cell}} ipython3\n{0}\n```\n"
 
 
-def build(folder: Path, chapter: str) -> subprocess.CompletedProcess[str]:
+def build(folder: Path, chapter: str, timeout: int = 300, **env: str) -> subprocess.CompletedProcess[str]:
     """Build a book of one chapter, with the machinery of this one, in a shell that has set MPLBACKEND."""
-    for name in ("_config.yml", "requirements.txt", "pyproject.toml"):
+    for name in ("requirements.txt", "pyproject.toml"):
         shutil.copy(ROOT / name, folder)
+    config = re.sub(r"timeout: \d+", f"timeout: {timeout}", (ROOT / "_config.yml").read_text(encoding="utf-8"))
+    (folder / "_config.yml").write_text(config, encoding="utf-8")
     for name in ("_ext", "_offline", "_static"):
         shutil.copytree(ROOT / "book" / name, folder / "book" / name)
     (folder / "book/_toc.yml").write_text("format: jb-book\nroot: index\n", encoding="utf-8")
     (folder / "book/references.bib").touch()
     (folder / "book/index.md").write_text(HEADER + chapter, encoding="utf-8")
     command = [Path(sys.executable).with_name("jupyter-book"), "build", "book", "-W", "-n", "--keep-going"]
-    return subprocess.run(
-        command, cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env={"MPLBACKEND": "Agg"}
-    )
+    env = {"MPLBACKEND": "Agg"} | env
+    return subprocess.run(command, cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=env)
 
 
 def test_a_sound_chapter_is_built(tmp_path: Path) -> None:
@@ -83,3 +85,14 @@ def test_a_faulty_chapter_is_not(tmp_path: Path, chapter: str, reasons: list[str
     done = build(tmp_path, CELL.format("None") + chapter)
     assert done.returncode != 0
     assert all(reason in done.stdout for reason in reasons), done.stdout
+
+
+def test_a_cell_has_five_times_as_long_in_full_mode(tmp_path: Path) -> None:
+    slow, done = CELL.format("import time; time.sleep(3)"), {}
+    for full in ("0", "1"):
+        (tmp_path / full).mkdir()
+        done[full] = build(tmp_path / full, slow, timeout=1, MVTHEORY_FULL=full)
+    assert done["0"].returncode != 0
+    assert "a cell failed" in done["0"].stdout
+    assert "timed out" in done["0"].stdout
+    assert done["1"].returncode == 0, done["1"].stdout[-5000:]
