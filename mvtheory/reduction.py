@@ -13,6 +13,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import wraps
+from typing import TypeVar
 
 import torch
 import torch.nn.functional as nnf
@@ -26,6 +28,25 @@ from mvtheory.data import MultiView, Sample
 from mvtheory.model import PatchNets
 
 __all__ = ["OwnViewNets", "Strengths", "ViewNets", "all_products", "draw_strengths", "own_products"]
+
+T = TypeVar("T")
+
+
+def _once(work: Callable[[Tensor], T]) -> Callable[[Tensor], T]:
+    """Let `work` be done once for all steps on the same tensor, and again after a change in place."""
+    done = WeakTensorKeyDictionary()  # forgotten with the tensor
+
+    @wraps(work)
+    def of(x: Tensor) -> T:
+        if x.is_inference():  # which does not tell of changes
+            return work(x)
+        version, result = done.get(x, (None, None))
+        if version != x._version:
+            result = work(x)
+            done[x] = x._version, result
+        return result
+
+    return of
 
 
 @dataclass(frozen=True)
@@ -79,7 +100,7 @@ class ViewNets(PatchNets):
 
     def forward_blocks(self, x: Tensor) -> Iterator[tuple[slice, Tensor, Tensor]]:
         """Yield one block: all rows, their outputs [n, L, k], and the slopes [e, L k, m] at each view and strength."""
-        seen = _Seen.of(x)
+        seen = _seen(x)
         L, k, m, _ = self.W.shape
         z = self.W.permute(3, 0, 1, 2)[seen.view] * seen.z[:, None, None, None]
         values, slope = self.activation.pooled(z.view(-1, 1, L * k, m))
@@ -88,7 +109,7 @@ class ViewNets(PatchNets):
 
     def gradient(self, x: Tensor, push: Callable[[slice, Tensor], Tensor]) -> Float[Tensor, "L k m _"]:
         """Return the gradient [L, k, m, k M + 1], see :meth:`PatchNets.gradient`."""
-        seen = _Seen.of(x)
+        seen = _seen(x)
         rows, F, slope = next(self.forward_blocks(x))
         total = nnf.embedding_bag(
             seen.row[seen.back],
@@ -117,32 +138,20 @@ class _Seen:
     count: Tensor
     row: Tensor
     starts: Tensor
-
     back: Tensor
     seats: Tensor
 
-    @classmethod
-    def of(cls, x: Float[Tensor, "n k M 2"]) -> _Seen:
-        """Sort what the inputs `x` show, once for all steps on them."""
-        version, seen = _SEEN.get(x, (None, None))
-        if seen is None or version != x._version:
-            seen = cls._sorted(x)
-            _SEEN[x] = x._version, seen
-        return seen
 
-    @classmethod
-    def _sorted(cls, x: Tensor) -> _Seen:
-        row, i, view, z, count = _present(x)
-        strengths, which = z.unique(return_inverse=True)
-        pairs, place = ((i * x.shape[2] + view) * len(strengths) + which).unique(return_inverse=True)
-        starts = torch.searchsorted(row, torch.arange(len(x), device=x.device))
-        back = place.argsort(stable=True)
-        seats = torch.searchsorted(place[back], torch.arange(len(pairs), device=x.device))
-        return cls(pairs // len(strengths), strengths[pairs % len(strengths)], place, count, row, starts, back, seats)
-
-
-# Forgotten with the inputs, and when they are changed in place.
-_SEEN = WeakTensorKeyDictionary()
+@_once
+def _seen(x: Float[Tensor, "n k M 2"]) -> _Seen:
+    """Sort what the inputs `x` show."""
+    row, i, view, z, count = _present(x)
+    strengths, which = z.unique(return_inverse=True)
+    pairs, place = ((i * x.shape[2] + view) * len(strengths) + which).unique(return_inverse=True)
+    starts = torch.searchsorted(row, torch.arange(len(x), device=x.device))
+    back = place.argsort(stable=True)
+    seats = torch.searchsorted(place[back], torch.arange(len(pairs), device=x.device))
+    return _Seen(pairs // len(strengths), strengths[pairs % len(strengths)], place, count, row, starts, back, seats)
 
 
 @dataclass(frozen=True)
@@ -302,6 +311,7 @@ def _strengths(data: Sample, k: int, M: int) -> Strengths:
     return Strengths(torch.stack([data.strength / count.clamp(min=1), count], -1), data.y)
 
 
+@_once
 def _present(x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Input, class, view, strength of a patch and number of patches of each view that is present."""
     row, i, view = x[..., 1].nonzero(as_tuple=True)

@@ -127,6 +127,28 @@ def test_own_products_run_the_lottery():
     assert run.history.overlap.shape[1:] == (6, 6, 2)
 
 
+@pytest.mark.parametrize("reduce", [all_products, own_products])
+def test_what_inputs_show_is_read_again_after_a_change_in_place(reduce):
+    small, reduced, _ = reduce(*problem())
+    before = small(reduced.x)
+    reduced.x[::2] = 0
+    after = small(reduced.x)
+    assert torch.equal(after, small(reduced.x.clone()))
+    assert (after[:, ::2] == 0).all()
+    assert torch.equal(after[:, 1::2], before[:, 1::2])
+
+
+@pytest.mark.parametrize("reduce", [all_products, own_products])
+def test_reduced_nets_train_in_inference_mode(reduce):
+    """There tensors do not tell of changes."""
+    runs = []
+    for mode in (False, True):
+        with torch.inference_mode(mode):
+            small, reduced, own = reduce(*problem())
+            runs.append(train(small, reduced, schedule=replace(PATH, steps=3), views=own))
+    assert torch.equal(runs[0].nets.W, runs[1].nets.W)
+
+
 def test_reductions_refuse_what_does_not_fit():
     nets, data, views = problem()
     with refused(ValueError, "views must have shape"):
