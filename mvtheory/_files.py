@@ -12,8 +12,8 @@ def write_atomic(path: str | Path, data: bytes, previous: Path | None = None) ->
     """Write `data` to `path`, making its folder; readers see the old file or the new one.
 
     The old file stays as `previous`, if given. A killed process leaves at most a temporary file, see `clean`; whatever
-    the moment, `path` holds a whole file if it did before (on a drive without hard links `path` or `previous` does).
-    Raises an `OSError` of the system's kind that says what is kept.
+    the moment, `path` holds a whole file if it did before, and `path` or `previous` does if one of them did before (on
+    a drive without hard links only this). Raises an `OSError` of the system's kind that says what is kept.
     """
     path, temporary = Path(path), None
     try:
@@ -40,13 +40,14 @@ def write_atomic(path: str | Path, data: bytes, previous: Path | None = None) ->
 
 def _keep(path: Path, previous: Path) -> None:
     """Give the file at `path`, if there is one, the name `previous` as well."""
+    if not _is_file(path):
+        return  # then the one before may be all there is
     with suppress(FileNotFoundError):
         os.unlink(previous)
-    with suppress(FileNotFoundError):
-        try:
-            os.link(path, previous)
-        except OSError:  # a drive where a file has one name: this one, until the new file takes the other
-            os.replace(path, previous)
+    try:
+        os.link(path, previous)
+    except OSError:  # a drive where a file has one name: this one, until the new file takes the other
+        os.replace(path, previous)
 
 
 def clean(path: Path) -> None:

@@ -71,6 +71,16 @@ def test_whatever_the_moment_of_death_a_whole_file_stays(tmp_path, monkeypatch, 
     assert all(name.startswith("run") for name in os.listdir(tmp_path))
 
 
+@pytest.mark.parametrize("at", range(5))
+def test_the_one_before_stays_where_it_is_all_there_is(tmp_path, monkeypatch, at):
+    path, previous = tmp_path / "run", tmp_path / "run.previous"
+    write_atomic(previous, pack({}, {"n": 1}))
+    dying(monkeypatch, at, after=False)
+    with pytest.raises(Dead):
+        write_atomic(path, pack({}, {"n": 2}), previous)
+    assert (whole(path), whole(previous)) == (2 if at > 3 else FileNotFoundError, 1)
+
+
 @pytest.mark.parametrize(("at", "found"), [(5, (1, FileNotFoundError)), (6, (FileNotFoundError, 1)), (7, (2, 1))])
 def test_on_a_drive_without_hard_links_one_of_the_two_stays(tmp_path, monkeypatch, at, found):
     def refuse(*names):
