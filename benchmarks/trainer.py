@@ -33,8 +33,8 @@ from peers import PEERS
 from threadpoolctl import threadpool_limits
 
 from mvtheory import GaussianMixture, PatchNets, Schedule, SReLU, train
-from mvtheory._kernel import ROWS, WIDE, accumulate, multiply
-from mvtheory._panels import _panels
+from mvtheory.engine.compiled import _panels
+from mvtheory.engine.tiles import ROWS, WIDE, accumulate, multiply
 
 SRELU, ETA = SReLU(q=4, varrho=4.0), 1e-3
 

@@ -11,23 +11,23 @@ torch.Size([2, 5, 3])
 
 from mvtheory.claims import Claim, Ledger, predict, record
 from mvtheory.data import GaussianMixture, MultiView, Sample
+from mvtheory.diagnose import Diagnosis, diagnose
 from mvtheory.distillation import Distillation, OneSided, OnOff, Temperature
 from mvtheory.ensemble import (
     AverageCrossEntropy,
     average,
     groups,
-    kept_views,
+    learned_views,
     main_strength,
     predict_lottery,
     view_outputs,
 )
 from mvtheory.measurement import Estimate, difference_over_draws, error_rate, over_draws, stratified, wilson
 from mvtheory.model import PatchNets, SReLU
-from mvtheory.practice import Diagnosis, diagnose
-from mvtheory.reduction import all_products, own_products
+from mvtheory.persistence.store import StoreError, cached, load, save
+from mvtheory.reduced.reduction import reduce_to_all_views, reduce_to_own_views
 from mvtheory.run import History, Run
-from mvtheory.store import StoreError, cached, load, save
-from mvtheory.sweep import Sweep
+from mvtheory.sweeps.sweep import Sweep
 from mvtheory.training import CrossEntropy, Diverged, Interrupted, Schedule, train
 
 __all__ = [
@@ -53,21 +53,21 @@ __all__ = [
     "StoreError",
     "Sweep",
     "Temperature",
-    "all_products",
     "average",
     "cached",
     "diagnose",
     "difference_over_draws",
     "error_rate",
     "groups",
-    "kept_views",
+    "learned_views",
     "load",
     "main_strength",
     "over_draws",
-    "own_products",
     "predict",
     "predict_lottery",
     "record",
+    "reduce_to_all_views",
+    "reduce_to_own_views",
     "save",
     "stratified",
     "train",

@@ -46,7 +46,7 @@ SWEEP = ("study", "grid", "seeds", "draws", "store", "backend", "jobs", "schedul
 CLAIM = ("claim", "draws", "setting")
 
 
-class Refused(Exception):
+class UsageError(Exception):
     """The file or the command is wrong; the message is one line."""
 
 
@@ -59,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _list()
             return 0
         if options.file is None:
-            raise Refused("file must be given; see --help")
+            raise UsageError("file must be given; see --help")
         table, failed = _run(options)
         print(table.to_string(index=False))
         if options.save:
@@ -67,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for line in failed:
             print(line, file=sys.stderr)
         return 1 if failed else 0
-    except Refused as reason:
+    except UsageError as reason:
         print(f"mvtheory: {reason}", file=sys.stderr)
         return 2
 
@@ -92,7 +92,7 @@ def _parser() -> argparse.ArgumentParser:
 def _run(options: argparse.Namespace) -> tuple[DataFrame, list[str]]:
     """Read the file and do what it says; return the table, and a line for what failed."""
     if options.save and options.save.suffix not in FORMATS:
-        raise Refused(f"--save must end in one of {', '.join(FORMATS)}; got {options.save}")
+        raise UsageError(f"--save must end in one of {', '.join(FORMATS)}; got {options.save}")
     content = _read(options.file)
     given = {name: getattr(options, name) for name in ("backend", "jobs", "scheduler", "store", "retry")}
     given = {name: value for name, value in given.items() if value is not None}
@@ -102,32 +102,32 @@ def _run(options: argparse.Namespace) -> tuple[DataFrame, list[str]]:
         return _sweep(options.file, content | given, progress=not options.quiet)
     if kind == "claim":
         if given:
-            raise Refused(f"--{next(iter(given))} is for sweeps; {options.file} has kind 'claim'")
+            raise UsageError(f"--{next(iter(given))} is for sweeps; {options.file} has kind 'claim'")
         _only(options.file, content, CLAIM, needed=("claim",))
         return _claims(options.file, content)
-    raise Refused(f"{options.file}: kind must be one of 'sweep', 'claim'; got {kind!r}")
+    raise UsageError(f"{options.file}: kind must be one of 'sweep', 'claim'; got {kind!r}")
 
 
 def _read(file: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
-        raise Refused(f"{file}: {error.strerror}") from None
+        raise UsageError(f"{file}: {error.strerror}") from None
     except ValueError as error:  # no TOML, or no text
-        raise Refused(f"{file}: not a TOML file: {error}") from None
+        raise UsageError(f"{file}: not a TOML file: {error}") from None
 
 
 def _only(file: Path, content: Mapping[str, Any], allowed: Sequence[str], needed: Sequence[str]) -> None:
     for key in content:
         if key not in allowed:
-            raise Refused(f"{file}: keys must be among kind, {', '.join(allowed)}; got {key!r}")
+            raise UsageError(f"{file}: keys must be among kind, {', '.join(allowed)}; got {key!r}")
     for key in needed:
         if key not in content:
-            raise Refused(f"{file}: {key} must be given")
+            raise UsageError(f"{file}: {key} must be given")
 
 
 def _sweep(file: Path, content: dict[str, Any], progress: bool) -> tuple[DataFrame, list[str]]:
-    from mvtheory.sweep import Sweep
+    from mvtheory.sweeps.sweep import Sweep
 
     function = _study(file, content.pop("study"))
     how = {name: content.pop(name) for name in ("backend", "jobs", "scheduler", "retry") if name in content}
@@ -137,48 +137,48 @@ def _sweep(file: Path, content: dict[str, Any], progress: bool) -> tuple[DataFra
             warnings.simplefilter("always")
             table = sweep.run(**how, progress=progress)
     except (TypeError, ValueError, ImportError, OSError) as error:
-        raise Refused(f"{file}: {' '.join(str(error).split())}") from None
+        raise UsageError(f"{file}: {' '.join(str(error).split())}") from None
     failed = [str(warning.message) for warning in caught if "cells failed" in str(warning.message)]
     return table, failed
 
 
 def _study(file: Path, name: Any) -> Callable:
     """Find a function by its name, or by module and name."""
-    from mvtheory.catalogue import STUDIES
+    from mvtheory.experiments.catalogue import STUDIES
 
     if name in STUDIES:
         return STUDIES[name]
     allowed = f"study must be one of {', '.join(map(repr, STUDIES))}, or 'package.module:function'"
     module, colon, attribute = str(name).partition(":")
     if not colon:
-        raise Refused(f"{file}: {allowed}; got {name!r}")
+        raise UsageError(f"{file}: {allowed}; got {name!r}")
     try:
         return getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError, ValueError) as error:
-        raise Refused(f"{file}: {allowed}; got {name!r}: {error}") from None
+        raise UsageError(f"{file}: {allowed}; got {name!r}: {error}") from None
 
 
 def _claims(file: Path, content: Mapping[str, Any]) -> tuple[DataFrame, list[str]]:
     from pandas import DataFrame
 
-    from mvtheory.catalogue import CLAIMS, measure
     from mvtheory.claims import COLUMNS, _cells
-    from mvtheory.studies.nets import DRAWS, Draw
+    from mvtheory.experiments.catalogue import CLAIMS, measure
+    from mvtheory.experiments.nets import DRAWS, Draw
 
     names = content["claim"] if isinstance(content["claim"], list) else [content["claim"]]
     for name in names:
         if name not in CLAIMS:
-            raise Refused(f"{file}: claim must be one of {', '.join(map(repr, CLAIMS))}; got {name!r}")
+            raise UsageError(f"{file}: claim must be one of {', '.join(map(repr, CLAIMS))}; got {name!r}")
     draws = content.get("draws", list(DRAWS))
     if not isinstance(draws, list) or len(set(map(repr, draws))) < max(2, len(draws)):
-        raise Refused(f"{file}: draws must be a list of at least 2 different numbers; got {draws!r}")
+        raise UsageError(f"{file}: draws must be a list of at least 2 different numbers; got {draws!r}")
     settings = {name: _changed(file, "setting", CLAIMS[name].setting, content.get("setting", {})) for name in names}
     try:
         for number in draws:
             Draw(number)
         claims = [measure(name, draws, settings[name]) for name in names]
     except (TypeError, ValueError) as error:
-        raise Refused(f"{file}: {' '.join(str(error).split())}") from None
+        raise UsageError(f"{file}: {' '.join(str(error).split())}") from None
     table = DataFrame([(claim.id, *_cells(claim)) for claim in claims], columns=list(COLUMNS))
     return table, [f"the claim {claim.id!r} fails" for claim in claims if claim.verdict == "fails"]
 
@@ -186,26 +186,26 @@ def _claims(file: Path, content: Mapping[str, Any]) -> tuple[DataFrame, list[str
 def _changed(file: Path, name: str, setting: Any, changes: Any) -> Any:
     """Return the setting with some of its fields changed; tables change the fields of what they name."""
     if not isinstance(changes, Mapping):
-        raise Refused(f"{file}: {name} must be a table; got {changes!r}")
+        raise UsageError(f"{file}: {name} must be a table; got {changes!r}")
     allowed = [field.name for field in fields(setting)]
     new = {}
     for key, value in changes.items():
         if key not in allowed:
-            raise Refused(f"{file}: {name} must have keys among {', '.join(allowed)}; got {key!r}")
+            raise UsageError(f"{file}: {name} must have keys among {', '.join(allowed)}; got {key!r}")
         old, path = getattr(setting, key), f"{name}.{key}"
         if is_dataclass(old):
             value = _changed(file, path, old, value)
         elif isinstance(old, tuple):
             value = tuple(value) if isinstance(value, list) else value
         elif isinstance(old, int | float) and (isinstance(value, bool) or not isinstance(value, int | float)):
-            raise Refused(f"{file}: {path} must be a number; got {value!r}")
+            raise UsageError(f"{file}: {path} must be a number; got {value!r}")
         elif isinstance(old, int) and (not isinstance(value, int) or value < 0):
-            raise Refused(f"{file}: {path} must be an integer >= 0; got {value!r}")
+            raise UsageError(f"{file}: {path} must be an integer >= 0; got {value!r}")
         new[key] = value
     try:
         return replace(setting, **new)
     except (TypeError, ValueError) as error:
-        raise Refused(f"{file}: {name}: {error}") from None
+        raise UsageError(f"{file}: {name}: {error}") from None
 
 
 def _save(table: DataFrame, path: Path) -> None:
@@ -213,11 +213,11 @@ def _save(table: DataFrame, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         getattr(table, FORMATS[path.suffix])(path, index=False)
     except (ImportError, OSError) as error:
-        raise Refused(f"--save {path}: {error}") from None
+        raise UsageError(f"--save {path}: {error}") from None
 
 
 def _list() -> None:
-    from mvtheory.catalogue import CLAIMS, STUDIES
+    from mvtheory.experiments.catalogue import CLAIMS, STUDIES
 
     print("claims")
     for name, known in CLAIMS.items():

@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from mvtheory._check import check_number
-from mvtheory._files import write_atomic
 from mvtheory.measurement import Estimate
+from mvtheory.persistence.files import write_atomic
 
 __all__ = ["CLAIM_MIME", "Claim", "Ledger", "predict", "record"]
 

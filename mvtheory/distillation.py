@@ -16,7 +16,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from mvtheory._check import check_finite, check_int, check_labels, check_number, check_shape
-from mvtheory._fused import log_softmax
+from mvtheory.engine.elementwise import log_softmax
 from mvtheory.training import CrossEntropy
 
 __all__ = ["Distillation", "OnOff", "OneSided", "Rule", "Temperature"]
@@ -26,7 +26,7 @@ __all__ = ["Distillation", "OnOff", "OneSided", "Rule", "Temperature"]
 class Rule(Protocol):
     """How a student's outputs are compared with a teacher's."""
 
-    def listen(self, G: Float[Tensor, "*L n k"]) -> Float[Tensor, "*L n k"]:
+    def prepare_teacher(self, G: Float[Tensor, "*L n k"]) -> Float[Tensor, "*L n k"]:
         """Return what the rule takes in of a teacher's outputs on all training inputs, once before the lesson."""
         ...
 
@@ -70,11 +70,11 @@ class OnOff:
     threshold: float = 0.3
     cut: float = 0.5
     slack: float = 0.5
-    murmur: float = 0.125
+    baseline_quantile: float = 0.125
 
     def __post_init__(self) -> None:
         check_number("threshold", self.threshold, low=0, open_low=True)
-        check_number("murmur", self.murmur, low=0, high=1, open_high=True)
+        check_number("murmur", self.baseline_quantile, low=0, high=1, open_high=True)
         check_number("cut", self.cut, low=0, open_low=True)
         check_number("slack", self.slack, low=0, high=1, open_high=True)
 
@@ -95,9 +95,9 @@ class OnOff:
         check_int("L", L, low=1)
         return cls(threshold=cls.threshold / L)
 
-    def listen(self, G: Tensor) -> Tensor:
+    def prepare_teacher(self, G: Tensor) -> Tensor:
         """Return the outputs above the murmur of their class, see :class:`Rule`."""
-        return G - G.kthvalue(1 + int(self.murmur * G.shape[-2]), dim=-2, keepdim=True).values
+        return G - G.kthvalue(1 + int(self.baseline_quantile * G.shape[-2]), dim=-2, keepdim=True).values
 
     def __call__(self, F: Tensor, G: Tensor) -> tuple[Tensor, Tensor]:
         """Return penalty and push, see :class:`Rule`."""
@@ -134,7 +134,7 @@ class OneSided:
         check_number("tau", self.tau, low=0, open_low=True)
         check_number("cut", self.cut, low=0, open_low=True)
 
-    def listen(self, G: Tensor) -> Tensor:
+    def prepare_teacher(self, G: Tensor) -> Tensor:
         """Return `G`, see :class:`Rule`."""
         return G
 
@@ -165,7 +165,7 @@ class Temperature:
     def __post_init__(self) -> None:
         check_number("T", self.T, low=0, open_low=True)
 
-    def listen(self, G: Tensor) -> Tensor:
+    def prepare_teacher(self, G: Tensor) -> Tensor:
         """Return `G`, see :class:`Rule`."""
         return G
 
@@ -205,11 +205,11 @@ class Distillation:
         check_finite("G", self.G)
         check_labels("y", self.y, self.G.shape[-1])
         check_number("weight", self.weight, low=0)
-        object.__setattr__(self, "G", self.rule.listen(self.G))
+        object.__setattr__(self, "G", self.rule.prepare_teacher(self.G))
 
     def __call__(self, F: Tensor, rows: Tensor, nets: Tensor) -> tuple[Tensor, Tensor]:
         """Return loss and gradient, see :class:`mvtheory.training.Objective`."""
         loss, dF = CrossEntropy(self.y)(F, rows, nets)
         G = self.G[nets[:, None], rows].transpose(0, 1)
-        penalty, push = self.rule(F, G)
-        return loss + self.weight * penalty, torch.add(dF, push, alpha=self.weight)
+        penalty, output_grad = self.rule(F, G)
+        return loss + self.weight * penalty, torch.add(dF, output_grad, alpha=self.weight)

@@ -17,7 +17,7 @@ __all__ = [
     "AverageCrossEntropy",
     "average",
     "groups",
-    "kept_views",
+    "learned_views",
     "main_strength",
     "predict_lottery",
     "view_outputs",
@@ -103,7 +103,7 @@ def view_outputs(nets: PatchNets, views: Float[Tensor, "k M d"], z: float = 1.0)
     return nets.activation(z * own).sum(2)
 
 
-def kept_views(nets: PatchNets, views: Float[Tensor, "k M d"], share: float = 0.1) -> Bool[Tensor, "L k M"]:
+def learned_views(nets: PatchNets, views: Float[Tensor, "k M d"], share: float = 0.1) -> Bool[Tensor, "L k M"]:
     """Tell which views each (net, class) has learned.
 
     A view counts as learned when its own patch, at strength 1, drives the output

@@ -11,8 +11,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mvtheory._check import check_choice, check_finite, check_int, check_number, check_shape
-from mvtheory._fused import pool, weigh
-from mvtheory._panels import Look, serves
+from mvtheory.engine.compiled import CompiledStep, supports
+from mvtheory.engine.elementwise import pool, weigh
 
 __all__ = ["PatchNets", "SReLU"]
 
@@ -155,12 +155,12 @@ class PatchNets:
 
     def compiled(self, x: Tensor) -> bool:
         """Tell whether compiled code does all the work; else torch multiplies."""
-        return serves(self.W, x)
+        return supports(self.W, x)
 
-    def _look(self, x: Tensor) -> Look:
-        return Look(self.W, x, self.activation.q, self.activation.varrho, BLOCK)
+    def _look(self, x: Tensor) -> CompiledStep:
+        return CompiledStep(self.W, x, self.activation.q, self.activation.varrho, BLOCK)
 
-    def gradient(self, x: Tensor, push: Callable[[slice, Tensor], Tensor]) -> Float[Tensor, "L k m d"]:
+    def gradient(self, x: Tensor, output_grad: Callable[[slice, Tensor], Tensor]) -> Float[Tensor, "L k m d"]:
         """Return the sum over inputs of the outputs' gradient times their derivative in the weights.
 
         Parameters
@@ -176,10 +176,10 @@ class PatchNets:
         Tensor, shape [L, k, m, d]
         """
         if self.compiled(x):
-            return self._look(x).gradient(push)
+            return self._look(x).gradient(output_grad)
         gradient = torch.zeros_like(self.W)
         for rows, F, slope in self.forward_blocks(x):
-            self.add_gradient(gradient, x[rows], slope, push(rows, F))
+            self.add_gradient(gradient, x[rows], slope, output_grad(rows, F))
         return gradient
 
     def label_gradient(self, x: Tensor, y: Tensor) -> tuple[Float[Tensor, "n L k"], Float[Tensor, "L k m d"]]:

@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from mvtheory.model import PatchNets, SReLU
-from mvtheory.store import StoreError, load, save
+from mvtheory.persistence.store import StoreError, load, save
 
 __all__ = ["History", "Run"]
 
@@ -62,7 +62,7 @@ class Run:
     history: History
 
     def save(self, path: str | Path) -> None:
-        """Write nets and history to a file, whole or not at all; see :func:`mvtheory.store.save`.
+        """Write nets and history to a file, whole or not at all; see :func:`mvtheory.persistence.store.save`.
 
         Parameters
         ----------
@@ -118,7 +118,7 @@ class State:
         return cls(0, W, torch.arange(L, device=W.device), {key: W.new_zeros(L) for key in _COLUMNS}, {})
 
 
-class Diary:
+class Recorder:
     """The records of a training, from which its run up to any state is made."""
 
     def __init__(self, nets: PatchNets, views: Tensor | None) -> None:

@@ -21,14 +21,14 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from mvtheory._check import check_choice, check_finite, check_int, check_labels, check_number, check_shape
-from mvtheory._fused import log_softmax
-from mvtheory._panels import threads, undisturbed
-from mvtheory.checkpoint import Checkpoint
 from mvtheory.data import Sample
+from mvtheory.engine.compiled import single_threaded_torch, threads
+from mvtheory.engine.elementwise import log_softmax
 from mvtheory.model import PatchNets
-from mvtheory.reduction import Strengths
-from mvtheory.run import Diary, Run, State
-from mvtheory.store import _sources
+from mvtheory.persistence.checkpoint import Checkpoint
+from mvtheory.persistence.store import _sources
+from mvtheory.reduced.reduction import Strengths
+from mvtheory.run import Recorder, Run, State
 
 __all__ = ["CrossEntropy", "Diverged", "Interrupted", "Objective", "Schedule", "train"]
 
@@ -163,7 +163,7 @@ class Schedule:
             check_choice("optimizer (with batches)", self.optimizer, ("sgd", "adam"))
 
 
-@undisturbed
+@single_threaded_torch
 def train(
     nets: PatchNets,
     data: Sample | Strengths,
@@ -188,7 +188,7 @@ def train(
     nets : PatchNets
         L nets at their initialisation; they are not changed.
     data : Sample or Strengths
-        The training set; strengths for nets of :func:`~mvtheory.reduction.own_products`.
+        The training set; strengths for nets of :func:`~mvtheory.reduced.reduction.own_products`.
     objective : Objective, optional
         Default: the cross-entropy of the labels.
     schedule : Schedule
@@ -226,39 +226,39 @@ def train(
     _check_task(nets, data, objective, views)
     inputs = {"nets": nets, "data.x": data.x, "objective": objective, "schedule": schedule, "views": views}
     with Checkpoint(checkpoint, inputs, _circumstances, every) as kept:
-        diary = Diary(nets, views)
+        recorder = Recorder(nets, views)
         if found := kept.read():
-            state = diary.resume(found[0])
+            state = recorder.resume(found[0])
             if found[1]["finished"]:
-                return diary.run(state)
+                return recorder.run(state)
         else:
             state = State.first(nets)
-            kept.write(*diary.file(state))  # what cannot be written is told now, not after hours
+            kept.write(*recorder.file(state))  # what cannot be written is told now, not after hours
         steps = _steps(nets, data.x, objective, schedule, state)
         if progress:  # not at all otherwise: forked processes share tqdm's lock, and one that is killed may hold it
             steps = iter(tqdm(steps, initial=state.step, total=schedule.steps + 1, leave=False))
-        return _walk(steps, schedule, diary, kept)
+        return _loop(steps, schedule, recorder, kept)
 
 
-def _walk(steps: Iterator[State], schedule: Schedule, diary: Diary, kept: Checkpoint) -> Run:
+def _loop(steps: Iterator[State], schedule: Schedule, recorder: Recorder, kept: Checkpoint) -> Run:
     """Take the steps; whatever ends them, keep the work so far."""
     done: State | None = None
     try:
         for done in steps:
             if done.step % schedule.record_every == 0:
-                diary.add(done)
+                recorder.add(done)
             if kept.due:
-                _try_to_write(kept, diary, done)
+                _try_to_write(kept, recorder, done)
         assert done is not None  # a schedule has at least one step
-        _try_to_write(kept, diary, done, finished=True)
-        return diary.run(done)
+        _try_to_write(kept, recorder, done, finished=True)
+        return recorder.run(done)
     except BaseException as error:
         interrupted = _is_interrupt(error)
         if done is None:  # before the first step: nothing is lost
             if interrupted and not isinstance(error, KeyboardInterrupt):
                 raise KeyboardInterrupt from None
             raise
-        run, where = diary.run(done), _put_away(kept, diary, done)
+        run, where = recorder.run(done), _save_partial(kept, recorder, done)
         if interrupted:
             raise Interrupted(f"stopped at step {done.step}; {where}", run) from None
         error.run = run  # type: ignore[attr-defined]
@@ -282,20 +282,20 @@ def _circumstances() -> dict[str, str]:
     }
 
 
-def _try_to_write(kept: Checkpoint, diary: Diary, state: State, finished: bool = False) -> None:
+def _try_to_write(kept: Checkpoint, recorder: Recorder, state: State, finished: bool = False) -> None:
     try:
-        kept.write(*diary.file(state, finished))
+        kept.write(*recorder.file(state, finished))
     except OSError as error:
         warnings.warn(f"{error}. The run itself is unharmed", stacklevel=4)
 
 
-def _put_away(kept: Checkpoint, diary: Diary, state: State) -> str:
+def _save_partial(kept: Checkpoint, recorder: Recorder, state: State) -> str:
     """Keep the work so far, and return where it is."""
     here = "the work so far is in the `run` of this error (in a notebook: sys.last_value.run)"
     if kept.path is None:
         return here
     try:
-        kept.write(*diary.file(state))
+        kept.write(*recorder.file(state))
     except OSError as error:
         return f"{here}; {error}"
     return f"the work so far is in {kept.path}, and the same call goes on from there"
@@ -314,12 +314,12 @@ def loss_and_gradient(
     else:
         outputs, loss = nets.W.new_empty(n, L, k), nets.W.new_empty(n, L)
 
-        def push(block: slice, F: Tensor) -> Tensor:
+        def output_grad(block: slice, F: Tensor) -> Tensor:
             outputs[block] = F
             loss[block], dF = objective(F, rows[block], alive)
             return dF / n
 
-        gradient = nets.gradient(x, push)
+        gradient = nets.gradient(x, output_grad)
     scores = outputs.mean(1, keepdim=True).expand_as(outputs) if objective.joint else outputs
     label = y[:, None, None].expand(n, L, 1)
     log_p = log_softmax(scores).gather(-1, label)[..., 0]

@@ -9,7 +9,9 @@ from jaxtyping import install_import_hook
 # As everywhere in Python, an int may stand for a float. Compiled functions cannot be wrapped.
 PACKAGE = Path(__file__).parents[1] / "mvtheory"
 MODULES = [
-    f"mvtheory.{folder}{file.stem}" for folder in ("", "studies.") for file in (PACKAGE / folder[:-1]).glob("[!_]*.py")
+    ".".join(file.relative_to(PACKAGE.parent).with_suffix("").parts)
+    for file in PACKAGE.rglob("[!_]*.py")
+    if file.parent.name != "engine"
 ]
 install_import_hook(MODULES, "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))")
 

@@ -18,7 +18,7 @@ from reference import small_problem
 from torch import Tensor
 
 from mvtheory import CrossEntropy, MultiView, Run, Schedule, SReLU, train
-from mvtheory.checkpoint import fingerprint
+from mvtheory.persistence.checkpoint import fingerprint
 
 VIEWS = MultiView(k=3, P=6, d=8, s=1).views.double()
 SCHEDULES = {

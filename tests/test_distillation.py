@@ -42,7 +42,7 @@ def pair(seed: int = 0, size: float = 0.5, shape: tuple[int, ...] = (7, 3, 4)) -
 @pytest.mark.parametrize("rule", RULES[:2])
 def test_on_off_agrees_with_loops(rule):
     F, G = pair()
-    penalty, push = rule(F, G)
+    penalty, output_grad = rule(F, G)
     cases = set()
     for b in range(7):
         for net in range(3):
@@ -58,7 +58,7 @@ def test_on_off_agrees_with_loops(rule):
                     total += over**2 / 2 if over <= 1 else over - 1 / 2
                     expected = min(over, 1) / rule.cut
                     cases.add(("off", over > 0, over > 1))
-                assert float(push[b, net, j]) == pytest.approx(expected, abs=1e-14)
+                assert float(output_grad[b, net, j]) == pytest.approx(expected, abs=1e-14)
             assert float(penalty[b, net]) == pytest.approx(total, abs=1e-14)
     assert len(cases) >= 4
 
@@ -78,8 +78,8 @@ def test_temperature_agrees_with_loops():
 def test_push_is_the_gradient_of_the_penalty(rule):
     F, G = pair(size=0.8)
     F.requires_grad_()
-    penalty, push = rule(F, G)
-    torch.testing.assert_close(push.detach(), torch.autograd.grad(penalty.sum(), F)[0], **EXACT)
+    penalty, output_grad = rule(F, G)
+    torch.testing.assert_close(output_grad.detach(), torch.autograd.grad(penalty.sum(), F)[0], **EXACT)
 
 
 def truncated(F: list[float], tau: float, cut: float) -> list[float]:
@@ -92,7 +92,7 @@ def test_one_sided_push_agrees_with_the_formula(tau, cut):
     """sum_i a_i grad log p_i, with a_i = min(p_i(F) - p_i(G), 0) and the gradient by loops."""
     F, G = pair()
     rule = OneSided(tau, cut)
-    penalty, push = rule(F, G)
+    penalty, output_grad = rule(F, G)
     for b in range(7):
         for net in range(3):
             p, target = (truncated(H[b, net].tolist(), tau, cut) for H in (F, G))
@@ -103,7 +103,7 @@ def test_one_sided_push_agrees_with_the_formula(tau, cut):
                 inside = float(F[b, net, j]) < cut
                 slope = [inside / (tau * cut) * ((i == j) - p[j]) for i in range(4)]  # d log p_i / d F_j
                 expected = sum(a[i] * slope[i] for i in range(4))
-                assert float(push[b, net, j]) == pytest.approx(expected, abs=1e-12)
+                assert float(output_grad[b, net, j]) == pytest.approx(expected, abs=1e-12)
 
 
 def test_one_sided_push_agrees_with_autograd():
@@ -119,9 +119,9 @@ def test_one_sided_push_agrees_with_autograd():
 @pytest.mark.parametrize("rule", RULES)
 def test_a_student_that_matches_its_teacher_is_left_alone(rule):
     on_off = torch.tensor([[[0.0, 0.9, 0.1, 2.0]]]).double()  # off below slack, on above cut
-    penalty, push = rule(on_off * (on_off > 0.5), on_off * (on_off > 0.5))
+    penalty, output_grad = rule(on_off * (on_off > 0.5), on_off * (on_off > 0.5))
     assert penalty.abs().max() < 1e-15
-    assert push.abs().max() < 1e-15
+    assert output_grad.abs().max() < 1e-15
 
 
 def test_nothing_pushes_beyond_the_cut():
@@ -133,19 +133,21 @@ def test_nothing_pushes_beyond_the_cut():
 def test_the_on_off_rule_listens_above_the_murmur_of_each_class():
     """A class that is answered everywhere says no more than one that is not."""
     G = pair(shape=(2, 16, 3))[1].sort(dim=1).values
-    heard = OnOff(murmur=0.25).listen(G)
+    heard = OnOff(baseline_quantile=0.25).prepare_teacher(G)
     assert (heard[:, 4] == 0).all()  # a quarter of the inputs lies below
-    torch.testing.assert_close(heard, OnOff(murmur=0.25).listen(G + torch.tensor([0.0, 5.0, -1.0])), **EXACT)
+    torch.testing.assert_close(
+        heard, OnOff(baseline_quantile=0.25).prepare_teacher(G + torch.tensor([0.0, 5.0, -1.0])), **EXACT
+    )
     torch.testing.assert_close(heard[:, 9] - heard[:, 2], G[:, 9] - G[:, 2], **EXACT)
-    assert torch.equal(Distillation(torch.zeros(16, dtype=torch.long), G, OnOff(murmur=0.25)).G, heard)
+    assert torch.equal(Distillation(torch.zeros(16, dtype=torch.long), G, OnOff(baseline_quantile=0.25)).G, heard)
     for rule in (OneSided(), Temperature()):
-        assert torch.equal(rule.listen(G), G)
+        assert torch.equal(rule.prepare_teacher(G), G)
 
 
 def test_one_sided_pushes_up_what_the_teacher_knows_and_the_two_sided_rule_also_down():
     F, G = torch.tensor([[[0.1, 0.3]]]).double(), torch.tensor([[[0.4, 0.0]]]).double()
-    push = OneSided(1.3, 0.6)(F, G)[1]
-    assert push[0, 0, 0] < 0  # descent raises F_0
+    output_grad = OneSided(1.3, 0.6)(F, G)[1]
+    assert output_grad[0, 0, 0] < 0  # descent raises F_0
     down = OnOff(0.2, 0.5, 0.4)(F, G)[1]
     assert down[0, 0, 0] < 0 < down[0, 0, 1]
 
@@ -155,9 +157,9 @@ def test_one_sided_pushes_up_what_the_teacher_knows_and_the_two_sided_rule_also_
 def test_the_push_down_is_bounded_and_penalties_are_not_negative(seed, size):
     F, G = pair(seed, size)
     for rule in RULES:
-        penalty, push = rule(F, G)
+        penalty, output_grad = rule(F, G)
         assert (penalty >= -1e-12).all()
-        assert torch.isfinite(push).all()
+        assert torch.isfinite(output_grad).all()
     assert (RULES[0](F, G)[1] <= 1 / 0.5 + 1e-12).all()
     assert torch.allclose(RULES[3](F, G)[1].sum(-1), torch.zeros(7, 3).double(), atol=1e-12)
 
@@ -172,9 +174,9 @@ def test_gradient_in_the_weights_agrees_with_autograd(rule):
     y, label = data.y, nnf.one_hot(data.y, 3)
     stats, got = loss_and_gradient(nets, data.x, Distillation(y, G, rule, 1.7), torch.arange(24), torch.arange(3))
     F = nets(data.x)
-    G = rule.listen(G)
-    push = rule(F.transpose(0, 1), G.transpose(0, 1))[1].transpose(0, 1)
-    direction = ((F.softmax(-1) - label) + 1.7 * push) / 24  # fixed: autograd differentiates the nets alone
+    G = rule.prepare_teacher(G)
+    output_grad = rule(F.transpose(0, 1), G.transpose(0, 1))[1].transpose(0, 1)
+    direction = ((F.softmax(-1) - label) + 1.7 * output_grad) / 24  # fixed: autograd differentiates the nets alone
     expected = gradient(nets, data.x, lambda F: (F * direction).sum((1, 2)))
     torch.testing.assert_close(got, expected, **EXACT)
     if not isinstance(rule, OneSided):  # whose push is no gradient
@@ -200,10 +202,10 @@ def test_rows_and_nets_find_their_teachers():
     loss, dF = Distillation(data.y, G, Temperature(2.0), 3.0)(F, rows, part)
     for b, row in enumerate(rows.tolist()):
         for s, net in enumerate(part.tolist()):
-            penalty, push = Temperature(2.0)(F[b, s][None, None], G[net, row][None, None])
+            penalty, output_grad = Temperature(2.0)(F[b, s][None, None], G[net, row][None, None])
             p = F[b, s].softmax(-1)
             assert float(loss[b, s]) == pytest.approx(float(3 * penalty - p[data.y[row]].log()), abs=1e-12)
-            torch.testing.assert_close(dF[b, s], p - nnf.one_hot(data.y[row], 3) + 3 * push[0, 0])
+            torch.testing.assert_close(dF[b, s], p - nnf.one_hot(data.y[row], 3) + 3 * output_grad[0, 0])
 
 
 def test_one_teacher_can_serve_all_students():
@@ -250,7 +252,7 @@ def test_a_student_of_an_ensemble_recovers_views_that_it_lost(rule):
     [
         (lambda: OnOff(threshold=0), ValueError, r"threshold must be a finite number in \(0, inf\); got 0"),
         (lambda: OnOff(cut=-1.0), ValueError, r"cut must be a finite number in \(0, inf\); got -1.0"),
-        (lambda: OnOff(murmur=1.0), ValueError, r"murmur must be a finite number in \[0, 1\); got 1.0"),
+        (lambda: OnOff(baseline_quantile=1.0), ValueError, r"murmur must be a finite number in \[0, 1\); got 1.0"),
         (lambda: OnOff(slack=1.0), ValueError, r"slack must be a finite number in \[0, 1\); got 1.0"),
         (lambda: OneSided(tau=0), ValueError, r"tau must be a finite number in \(0, inf\); got 0"),
         (lambda: OneSided(tau="2"), TypeError, "tau must be a finite number .*; got '2'"),

@@ -19,7 +19,7 @@ from mvtheory import (
     average,
     error_rate,
     groups,
-    kept_views,
+    learned_views,
     main_strength,
     predict_lottery,
     train,
@@ -100,9 +100,9 @@ def test_kept_views_of_nets_made_by_hand():
     W[0, 0, :, 2:] = 9.0  # other classes' views do not count; class 1 learns nothing
     W[0, 2, 0, 5] = 0.05  # class 2: view 1, weak beside class 0 but all that it has
     nets = PatchNets(W, SReLU(1, 1.0))
-    assert kept_views(nets, views).tolist() == [[[True, True], [False, False], [False, True]]]
-    assert kept_views(nets, views, share=0.15).tolist()[0][0] == [True, True]
-    assert kept_views(nets, views, share=0.16).tolist()[0][0] == [True, False]
+    assert learned_views(nets, views).tolist() == [[[True, True], [False, False], [False, True]]]
+    assert learned_views(nets, views, share=0.15).tolist()[0][0] == [True, True]
+    assert learned_views(nets, views, share=0.16).tolist()[0][0] == [True, False]
 
 
 # The lottery
@@ -148,7 +148,7 @@ def test_the_predicted_view_is_kept(k, M, q):
     data = task.sample(300, seed=0)
     nets = PatchNets.init(12, k=k, m=8, d=task.d, sigma_0=0.1, seed=0, activation=SReLU(q, 2.0))
     trained = train(nets, data).nets
-    predicted, kept = predict_lottery(nets, task.views, data), kept_views(trained, task.views)
+    predicted, kept = predict_lottery(nets, task.views, data), learned_views(trained, task.views)
     sure = clear(nets, task.views, main_strength(data, q), gap=1.3)
     assert 0.3 < sure.float().mean() < 1
     only = nnf.one_hot(predicted, M).bool()
@@ -193,13 +193,13 @@ def test_averages_are_checked():
 def test_kept_views_refuses_a_share(share):
     nets, _ = small_problem()
     with refused(ValueError, rf"share must be a finite number in \(0, 1\); got {share}"):
-        kept_views(nets, VIEWS, share)
+        learned_views(nets, VIEWS, share)
 
 
 def test_views_are_checked():
     nets, data = small_problem()
     wrong = r"views must have shape \[3, M, 8\] .*; got \(2, 2, 8\)"
-    for function in (view_outputs, kept_views, lambda nets, views: predict_lottery(nets, views, data)):
+    for function in (view_outputs, learned_views, lambda nets, views: predict_lottery(nets, views, data)):
         with refused(ValueError, wrong):
             function(nets, VIEWS[:2])
     with refused(ValueError, r"z must be a finite number in \(0, inf\); got 0"):

@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import mvtheory.catalogue
+import mvtheory.experiments.catalogue
 from mvtheory.__main__ import main
-from mvtheory.catalogue import CLAIMS, STUDIES, measure
-from mvtheory.studies.nets import SHARP, Draw, singles, summary
+from mvtheory.experiments.catalogue import CLAIMS, STUDIES, measure
+from mvtheory.experiments.nets import NET_SETTING, Draw, singles, summary
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = sorted((ROOT / "examples").glob("*.toml"))
@@ -109,10 +109,10 @@ def test_claims_print_predicted_and_measured(tmp_path, capsys):
     assert lines[2].endswith("fails")
 
 
-TINY = mvtheory.studies.nets.replace(
-    SHARP,
-    task=mvtheory.studies.nets.replace(SHARP.task, k=3, s=1.5),
-    multi=100, single=0, members=3, pupils=1, averaged=2, test_single=120, test_multi=60,
+TINY = mvtheory.experiments.nets.replace(
+    NET_SETTING,
+    task=mvtheory.experiments.nets.replace(NET_SETTING.task, k=3, s=1.5),
+    multi=100, single=0, members=3, students=1, averaged=2, test_single=120, test_multi=60,
 )  # fmt: skip
 
 

@@ -23,7 +23,7 @@ def test_the_sweep_of_the_readme_is_one(monkeypatch):
     """Its cells are those that it names; they are not computed here."""
     code = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)[1]
     seen = []
-    monkeypatch.setattr("mvtheory.sweep.Sweep.run", lambda *args, **options: seen.append((args, options)))
+    monkeypatch.setattr("mvtheory.sweeps.sweep.Sweep.run", lambda *args, **options: seen.append((args, options)))
     exec(code, {})
     ((sweep, backend), options), *_ = seen
     assert (backend, options, len(sweep.cells)) == ("loky", {"jobs": 8}, 3 * 2 * 5)

@@ -30,8 +30,8 @@ from mvtheory import (
     SReLU,
     train,
 )
+from mvtheory.persistence.store import StoreError, save
 from mvtheory.run import Run
-from mvtheory.store import StoreError, save
 from mvtheory.training import loss_and_gradient
 
 EXACT = {"rtol": 1e-10, "atol": 1e-12}  # two orders of summation in float64

@@ -29,7 +29,7 @@ class FullRun(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         """Return a sentence and a table."""
         from mvtheory.claims import Claim  # here, so that a build without news does not wait for torch
-        from mvtheory.studies import nets
+        from mvtheory.experiments import nets
 
         for file in (RECORD, nets.__file__):
             self.env.note_dependency(str(file))
@@ -52,9 +52,9 @@ class FullRun(SphinxDirective):
 
 def _settings() -> dict[str, str]:
     """Return the settings of the book's nets, in words."""
-    from mvtheory.studies.nets import SETTING, SHARP
+    from mvtheory.experiments.nets import NET_SETTING, STUDENT_SETTING
 
-    return {"SETTING": repr(SETTING), "SHARP": repr(SHARP)}
+    return {"SETTING": repr(STUDENT_SETTING), "SHARP": repr(NET_SETTING)}
 
 
 def record() -> None:

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 import mvtheory
-from mvtheory.studies import nets
+from mvtheory.experiments import nets
 
 from .conftest import CHAPTERS, HTML, ROOT, tab
 
@@ -92,7 +92,7 @@ def test_the_reference_names_everything_public(browser: Browser) -> None:
 
 def test_the_record_of_the_full_mode_says_which_settings_have_changed_since(browser: Browser) -> None:
     record = json.loads((ROOT / "book/reference/full.json").read_text(encoding="utf-8"))
-    now = {"SETTING": repr(nets.SETTING), "SHARP": repr(nets.SHARP)}
+    now = {"SETTING": repr(nets.STUDENT_SETTING), "SHARP": repr(nets.NET_SETTING)}
     assert record["settings"].keys() == now.keys()
     with tab(browser, HTML.as_uri(), "reference/reproducibility") as visit:
         told = visit.page.get_by_text(f"Recorded on {record['date']}").inner_text()

@@ -1,0 +1,1 @@
+"""Bagging and boosting, and the accounts that explain them."""

@@ -1,0 +1,1 @@
+"""Data on which the theory predicts something else: no views, or views that overlap."""

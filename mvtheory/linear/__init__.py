@@ -1,0 +1,1 @@
+"""Models on features that stay fixed, and nets in the lazy limit."""

@@ -1,0 +1,223 @@
+"""Checkpoints: what a killed process left, so that the next one goes on from there.
+
+A checkpoint is a file of :mod:`mvtheory.persistence.store`, with the one before it beside it as
+``NAME.previous``: at any moment one of the two is whole. It also says which task it belongs to.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from types import BuiltinFunctionType, FunctionType, TracebackType
+from typing import Any
+
+import numpy as np
+import torch
+from filelock import FileLock, Timeout
+from torch import Tensor
+
+from mvtheory._check import check_number
+from mvtheory.persistence.files import clean, write_atomic
+from mvtheory.persistence.store import LockedError, StoreError, load, pack
+
+__all__ = ["Checkpoint", "fingerprint"]
+
+_PLAIN = (str, bytes, int, float, complex, bool, type(None), np.generic, torch.dtype, torch.device, Path)
+
+
+class Checkpoint:
+    """The last two states of one task on disk, kept from other processes while in use (``with``).
+
+    Parameters
+    ----------
+    path : str, Path or None
+        The file, made with its folder; beside it come ``.previous`` and ``.lock``. With None nothing is
+        ever due or found.
+    task : dict
+        What the work depends on, by name, as `fingerprint` takes it. Another task's checkpoint is refused.
+    where : callable
+        Returns by name, as strings, what may change but should not: versions, threads. A change is warned of.
+    every : float, >= 0
+        Seconds of work between two states.
+
+    Raises
+    ------
+    Busy
+        On entry, if another process uses the checkpoint.
+    OSError
+        On entry, if the folder cannot be written.
+    """
+
+    def __init__(
+        self, path: str | Path | None, task: Mapping[str, Any], where: Callable[[], dict[str, str]], every: float = 10.0
+    ) -> None:
+        self.every = check_number("every", every, low=0)
+        self.path = None if path is None else Path(path)
+        if self.path is None:
+            return
+        self.previous = self.path.with_name(f"{self.path.name}.previous")
+        self._task = {name: fingerprint(part) for name, part in task.items()}
+        self._where = where()
+        self._lock = FileLock(f"{self.path}.lock")
+        self._rotate = False  # whether the file at `path` is whole: a damaged one must not replace the one before
+        self._due = -float("inf")
+
+    def __enter__(self) -> Checkpoint:
+        if self.path is None:
+            return self
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            raise LockedError(f"another process uses the checkpoint {self.path}") from None
+        except OSError as error:
+            raise OSError(error.errno, f"{error.strerror}: cannot write the checkpoint {self.path}") from error
+        clean(self.path)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.path is not None:
+            self._lock.release()
+
+    @property
+    def due(self) -> bool:
+        """Whether it is time to write: at once, and whenever `every` seconds have passed."""
+        return self.path is not None and time.monotonic() >= self._due
+
+    def read(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+        """Return the last whole state as it was written, or None if there is none.
+
+        Raises
+        ------
+        StoreError
+            If a file belongs to another task, or all files that are there are damaged. They stay as they are.
+
+        Warns
+        -----
+        UserWarning
+            If the last file is damaged and the one before is taken; if versions or threads have changed.
+        """
+        damage = []
+        for file in [] if self.path is None else [self.path, self.previous]:
+            try:
+                tensors, meta = load(file)
+            except FileNotFoundError:
+                continue
+            except (StoreError, OSError) as error:
+                damage.append(str(error))
+                continue
+            self._check_task(file, meta)
+            if damage:
+                warnings.warn(f"{damage[0]}; going on from the one before, {file}", stacklevel=3)
+            self._rotate = file == self.path
+            self._due = time.monotonic() + self.every
+            # A file's tensors lie anywhere in memory, and sums over another alignment may have other last bits.
+            return {name: tensor.clone() for name, tensor in tensors.items()}, meta["state"]
+        if damage:
+            raise StoreError(f"{'; '.join(damage)}; choose another name, or remove it to begin anew")
+        return None
+
+    def _check_task(self, file: Path, meta: dict[str, Any]) -> None:
+        if set(meta) != {"task", "where", "state"}:
+            raise StoreError(f"{file}: not a checkpoint; choose another name")
+        other = [name for name in self._task | meta["task"] if self._task.get(name) != meta["task"].get(name)]
+        if other:
+            names = ", ".join(other)
+            raise StoreError(f"{file}: a checkpoint of another task, with other {names}; choose another name")
+        moved = [name for name, value in meta["where"].items() if self._where.get(name) != value]
+        if moved:
+            warnings.warn(f"{file}: goes on with other {', '.join(moved)}; the last bits may differ", stacklevel=4)
+
+    def write(self, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
+        """Write a state; the last one becomes the one before.
+
+        Parameters
+        ----------
+        tensors : dict of str to Tensor
+        state : dict
+            JSON values.
+
+        Raises
+        ------
+        OSError
+            If the disk is full, or the like. The states that were there before are kept.
+        """
+        if self.path is None:
+            return
+        self._due = time.monotonic() + self.every  # also where writing fails: it is tried again then
+        meta = {"task": self._task, "where": self._where, "state": dict(state)}
+        write_atomic(self.path, pack(tensors, meta), self.previous if self._rotate else None)
+        self._rotate = True
+        self._due = time.monotonic() + self.every
+
+
+def fingerprint(value: Any) -> str:
+    """Return a hash that is the same for equal values, in every process.
+
+    Parameters
+    ----------
+    value : object
+        Tensors and arrays count by their bits, dataclasses by their type and fields, functions by their name,
+        sets, lists, tuples and dicts by what they hold, and all else by what pickle would store.
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits.
+
+    Raises
+    ------
+    TypeError
+        If `value` holds something that two processes cannot compare.
+
+    Examples
+    --------
+    >>> fingerprint({"eta": 0.5, "W": torch.zeros(2)}) == fingerprint({"eta": 0.5, "W": torch.zeros(2)})
+    True
+    >>> fingerprint(torch.zeros(2)) == fingerprint(torch.zeros(2, 1))
+    False
+    """
+    digest = hashlib.sha256()
+    _feed(digest, value)
+    return digest.hexdigest()
+
+
+def _feed(digest: Any, value: Any) -> None:
+    kind = type(value)
+    digest.update(f"<{kind.__module__}.{kind.__qualname__} ".encode())
+    if isinstance(value, Tensor | np.ndarray):
+        array = value.detach().cpu().contiguous().reshape(-1) if isinstance(value, Tensor) else value
+        digest.update(f"{value.dtype} {tuple(value.shape)} ".encode())
+        digest.update(array.view(torch.uint8).numpy() if isinstance(array, Tensor) else array.tobytes())
+    elif isinstance(value, _PLAIN):
+        digest.update(repr(value).encode())
+    elif isinstance(value, FunctionType | BuiltinFunctionType | type):
+        digest.update(f"{value.__module__}.{value.__qualname__}".encode())
+    elif isinstance(value, set | frozenset):
+        digest.update("".join(sorted(map(fingerprint, value))).encode())
+    elif isinstance(value, list | tuple):
+        for item in value:
+            _feed(digest, item)
+    else:
+        for name, item in _parts(value).items():
+            _feed(digest, name)
+            _feed(digest, item)
+    digest.update(b">")
+
+
+def _parts(value: Any) -> Mapping[Any, Any]:
+    """Return what an object holds, by name."""
+    if isinstance(value, Mapping):
+        return value
+    if is_dataclass(value):
+        return {part.name: getattr(value, part.name) for part in fields(value)}
+    try:
+        return dict(enumerate(value.__reduce_ex__(2)))
+    except (TypeError, AttributeError) as error:
+        raise TypeError(f"a checkpoint cannot tell this from another: {value!r} ({error})") from None

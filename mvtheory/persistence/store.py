@@ -1,0 +1,282 @@
+"""Tensors on disk: files that prove themselves when read, and a cache of what took long.
+
+A file is a safetensors file (plain numbers, no pickle: reading it runs no code) whose header holds
+the metadata as JSON and a SHA-256 of the whole file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+import time
+import warnings
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+import safetensors.torch
+import torch
+from filelock import FileLock, Timeout
+from torch import Tensor
+
+from mvtheory.persistence.files import clean, write_atomic
+
+__all__ = ["LockedError", "StoreError", "cached", "load", "save"]
+
+_PACKAGE = Path(__file__).parents[1]
+_FORMAT = "mvtheory-1"
+_BLANK = "0" * 64  # stands where the checksum will, while it is computed
+
+
+class LockedError(RuntimeError):
+    """Another process is computing the result that was asked for."""
+
+
+class StoreError(ValueError):
+    """A file is damaged, truncated, of another format, or not of the expected shapes."""
+
+
+def save(path: str | Path, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> None:
+    """Write `tensors` and `meta` to `path`; a reader sees the whole file or none.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file; its folder is made, an older file is replaced.
+    tensors : dict of str to Tensor
+        Real tensors of any shape and device.
+    meta : dict
+        Anything that JSON can hold (no NaN, no infinity).
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a value of `tensors` is no tensor or `meta` does not fit into JSON.
+    OSError
+        If the disk is full, the folder read-only, or the like. The message says what is kept: an
+        older file stays as it is.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "nets.safetensors"
+    >>> save(path, {"W": torch.ones(2, 3)}, {"seed": 7})
+    >>> tensors, meta = load(path, expect={"W": (None, 3)})
+    >>> tensors["W"].shape, meta
+    (torch.Size([2, 3]), {'seed': 7})
+    """
+    write_atomic(path, pack(tensors, meta))
+
+
+def pack(tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> bytes:
+    """Return the content of the file that `save` writes."""
+    for name, tensor in tensors.items():
+        if not isinstance(tensor, Tensor):
+            raise TypeError(f"tensors[{name!r}] must be a torch tensor; got {type(tensor)}")
+    header = {"format": _FORMAT, "meta": _canonical("meta", dict(meta)), "sha256": _BLANK}
+    copies = {
+        name: torch.clone(tensor.detach().cpu(), memory_format=torch.contiguous_format)
+        for name, tensor in tensors.items()
+    }
+    blank = safetensors.torch.save(copies, header)
+    return _with_checksum(blank, _BLANK, _hash(blank))
+
+
+def load(
+    path: str | Path, expect: Mapping[str, tuple[int | None, ...]] | None = None
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read what `save` wrote, on the CPU.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+    expect : dict of str to tuple, optional
+        Tensors that must be there with their shapes; `None` stands for any size.
+
+    Returns
+    -------
+    tensors : dict of str to Tensor
+    meta : dict
+
+    Raises
+    ------
+    StoreError
+        If one bit of the file is not as it was written, the file is of another format, or a tensor
+        is not as expected. The message names the file and the reason.
+    FileNotFoundError
+        If there is no such file.
+    """
+    tensors, meta = _unpack(path, Path(path).read_bytes())
+    for name, shape in (expect or {}).items():
+        if name not in tensors:
+            raise StoreError(f"{path}: must hold tensor {name!r}; got {sorted(tensors)}")
+        given = tuple(tensors[name].shape)
+        fits = len(given) == len(shape) and all(want in (None, size) for want, size in zip(shape, given, strict=True))
+        if not fits:
+            wanted = ", ".join("any" if size is None else str(size) for size in shape)
+            raise StoreError(f"{path}: tensor {name!r} must have shape [{wanted}]; got {given}")
+    return tensors, meta
+
+
+def _unpack(path: str | Path, data: bytes) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Return what `pack` packed, or raise an error that names the file."""
+    end = 8 + int.from_bytes(data[:8], "little")
+    try:
+        header = json.loads(data[8:end])["__metadata__"]
+        form, meta, checksum = header["format"], header["meta"], header["sha256"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise StoreError(f"{path}: not a file of this package, or its header is damaged") from error
+    if form != _FORMAT:
+        raise StoreError(f"{path}: format must be {_FORMAT!r}; got {form!r}")
+    if _hash(_with_checksum(data, checksum, _BLANK)) != checksum:
+        raise StoreError(f"{path}: damaged or truncated, the checksum does not fit")
+    return safetensors.torch.load(data), json.loads(meta)
+
+
+def cached(
+    key: Mapping[str, Any],
+    compute: Callable[..., tuple[Mapping[str, Tensor], Mapping[str, Any]]],
+    folder: str | Path | None = None,
+    *,
+    wait: bool = True,
+    checkpoint: bool = False,
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Return ``compute()``, from disk if it was computed before.
+
+    A result counts as the same if the key, the version of torch, and the sources are: those of the
+    module that defines `compute` and of all modules of this package that it uses. Of several
+    processes that ask at once, one computes and the others wait for it.
+
+    Parameters
+    ----------
+    key : dict
+        All that the result depends on, as JSON values: the study's name, settings, seeds.
+    compute : callable
+        Returns ``(tensors, meta)`` as `save` takes them.
+    folder : str or Path, optional
+        By default the environment variable ``MVTHEORY_CACHE``, else ``_build/studies`` of the
+        checkout that the package is run from, else the user's cache folder.
+    wait : bool
+        If another process is computing this result: wait for it, or raise `Busy` at once.
+    checkpoint : bool
+        Call ``compute(path)`` with the path of a checkpoint beside the file (None in a folder that
+        cannot be written), for :func:`mvtheory.training.train`: after a kill it goes on from there.
+        The checkpoint is removed once the result is stored.
+
+    Returns
+    -------
+    tensors : dict of str to Tensor
+    meta : dict
+        That of `compute`, with ``"seconds"``, the wall time of `compute` (since it last went on),
+        and ``"key"`` added.
+
+    Raises
+    ------
+    Busy
+        If another process is computing this result and `wait` is False.
+
+    Warns
+    -----
+    UserWarning
+        If the file is damaged; the result is then computed again. If it cannot be written, since
+        the disk is full or the folder read-only; the result is then returned all the same.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = tempfile.mkdtemp()
+    >>> def compute():
+    ...     print("computing")
+    ...     return {"x": torch.ones(3)}, {"unit": "ones"}
+    >>> for _ in range(2):
+    ...     tensors, meta = cached({"study": "ones", "n": 3}, compute, folder)
+    computing
+    """
+    name = _canonical("key", dict(key)) + _sources(compute.__module__) + torch.__version__
+    path = Path(folder or _default_folder()) / f"{_hash(name.encode())}.safetensors"
+
+    def packed(beside: Path | None) -> bytes:
+        start = time.perf_counter()
+        tensors, meta = compute(beside) if checkpoint else compute()
+        return pack(tensors, {**meta, "seconds": time.perf_counter() - start, "key": dict(key)})
+
+    with suppress(StoreError, OSError):
+        return load(path)  # a file is whole or not there, so this needs no lock and no leave to write
+    lock = FileLock(f"{path}.lock")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=-1 if wait else 0)
+    except Timeout:
+        raise LockedError(f"another process is computing {path.name}") from None
+    except OSError as error:
+        warnings.warn(f"computed, but not kept: {error}", stacklevel=2)
+        return _unpack(path, packed(None))
+    with lock:
+        lock.release()  # the with statement holds it a second time
+        clean(path)
+        try:
+            return load(path)
+        except FileNotFoundError:
+            pass
+        except (StoreError, OSError) as error:
+            warnings.warn(f"computing again: {error}", stacklevel=2)
+        data = packed(path.with_suffix(".checkpoint"))
+        try:
+            write_atomic(path, data)
+        except OSError as error:
+            warnings.warn(f"computed, but not kept: {error}", stacklevel=2)
+        else:
+            for file in path.parent.glob(f"*{path.stem}.checkpoint*"):
+                file.unlink(missing_ok=True)
+        return _unpack(path, data)  # so that the first time gives exactly what later times give
+
+
+def _with_checksum(data: bytes, old: str, new: str) -> bytes:
+    """Return the file with another checksum in its header."""
+    return data.replace(f'"sha256":"{old}"'.encode(), f'"sha256":"{new}"'.encode(), 1)
+
+
+def _canonical(name: str, content: dict[str, Any]) -> str:
+    """Return `content` as JSON that is the same for equal contents."""
+    try:
+        return json.dumps(content, sort_keys=True, allow_nan=False, separators=(",", ":"))
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{name} must hold JSON values only ({error}); got {content!r}") from None
+
+
+def _default_folder() -> Path:
+    if folder := os.environ.get("MVTHEORY_CACHE"):
+        return Path(folder)
+    checkout = _PACKAGE.parent
+    if (checkout / "pyproject.toml").is_file():
+        return checkout / "_build" / "studies"
+    return Path(platformdirs.user_cache_dir("mvtheory"))
+
+
+def _hash(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _sources(module: str) -> str:
+    """Return a hash of the package's module `module` and of all of the package that it uses."""
+    used: set[str] = set()
+    new = {module}
+    while new:
+        used |= new
+        values = [value for name in new for value in vars(sys.modules[name]).values()]
+        homes = {getattr(value, "__module__", None) or getattr(value, "__name__", "") for value in values}
+        new = {home for home in homes if isinstance(home, str) and home in _HASHES} - used
+    return "".join(_HASHES.get(name, "") for name in sorted(used))
+
+
+# Taken when the code is imported: an edit made while a notebook runs must not file the old code's
+# results under the new code's name.
+_HASHES = {
+    ".".join(file.relative_to(_PACKAGE.parent).with_suffix("").parts): _hash(file.read_bytes())
+    for file in _PACKAGE.rglob("*.py")
+}

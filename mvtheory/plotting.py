@@ -1,0 +1,265 @@
+"""The house style of the figures: one colour for one thing, light and dark, alive without a kernel.
+
+Call `style` once at the top of a notebook. Importing this module changes nothing.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+from urllib.parse import quote
+
+import ipywidgets as widgets
+import matplotlib.pyplot as plt
+from cycler import cycler
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from mvtheory._check import check_number
+from mvtheory.measurement import Estimate
+
+__all__ = ["COLOURS", "INK", "PREDICTED", "WIDTH", "estimate_points", "figure", "result", "slider", "style"]
+
+#: A grey for axes and letters. No grey has a contrast of 4.5 on white and of 4 on the dark page (#14181e); this one
+#: has 4.5 and 3.9.
+INK = "#767676"
+
+#: The same colour for the same thing in every figure (after Okabe and Ito, told apart by colour-blind readers too).
+COLOURS = {
+    "single": "#0072B2",
+    "ensemble": "#D55E00",
+    "distilled": "#009E73",
+    "self-distilled": "#CC79A7",
+    "trained average": "#E69F00",
+    "random features": "#56B4E9",
+    "theory": "#777777",
+}
+
+#: What the theory predicts for the error on single-view inputs. A trained average should err like a single net.
+PREDICTED = {
+    "single": (0.49, 0.51),
+    "ensemble": (0.0, 0.01),
+    "distilled": (0.0, 0.01),
+    "self-distilled": (0.0, 0.26),
+    "trained average": (0.49, 0.51),
+}
+
+#: Inches. So wide, letters of 11 points are still 10 pixels high where a phone shows the figure 320 pixels wide.
+WIDTH = 5.0
+
+# What the frames of a slider may weigh in the page, in characters.
+HEAVIEST = 400_000
+
+_STYLE: Any = {
+    "figure.facecolor": "none",
+    "axes.facecolor": "none",
+    "savefig.facecolor": "none",
+    "figure.dpi": 144,
+    "text.color": INK,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "axes.titlecolor": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "grid.color": INK,
+    "grid.alpha": 0.25,
+    "patch.edgecolor": INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.prop_cycle": cycler(color=list(COLOURS.values())),
+    "font.size": 11,
+    "axes.titlesize": 11,
+    "axes.labelsize": 11,
+    "legend.fontsize": 10,
+    "legend.frameon": False,
+    "xtick.labelsize": 10,
+    "ytick.labelsize": 10,
+    "lines.linewidth": 2,
+    "image.cmap": "viridis",
+    "svg.fonttype": "path",  # the same letters on every machine
+    "svg.hashsalt": "mvtheory",  # the same file from the same figure
+}
+
+
+def style() -> None:
+    """Set the house style for all figures that follow; in a notebook, show them as SVG."""
+    plt.rcParams.update(_STYLE)
+    if "IPython" in sys.modules and sys.modules["IPython"].get_ipython() is not None:
+        from matplotlib_inline.backend_inline import set_matplotlib_formats
+
+        set_matplotlib_formats("svg", metadata={"Date": None})
+
+
+def figure(width: float | int = WIDTH, height: float | int = 3.0, **grid: Any) -> tuple[Figure, Any]:
+    """Make a figure and its axes.
+
+    Parameters
+    ----------
+    width, height : float, > 0
+        Inches. Keep the default width where you can: a wider figure has smaller letters on a phone.
+    **grid
+        Passed to `matplotlib.pyplot.subplots`: ``nrows``, ``ncols``, ``sharex``, ...
+
+    Returns
+    -------
+    fig : matplotlib.figure.Figure
+    axes : matplotlib.axes.Axes, or array of them
+    """
+    for name, value in {"width": width, "height": height}.items():
+        check_number(name, value, low=0, open_low=True)
+    return plt.subplots(figsize=(width, height), layout="constrained", **grid)
+
+
+def estimate_points(
+    ax: Axes,
+    labels: Sequence[str],
+    estimates: Sequence[Estimate],
+    colours: Sequence[str],
+    predicted: Sequence[tuple[float | int, float | int] | None] | None = None,
+) -> None:
+    """Draw measured values with their intervals, a row each, first one at the top.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+        Where to draw; limits of x that were set before are kept.
+    labels : sequence of str
+        What each row is.
+    estimates : sequence of Estimate
+        Measured values and intervals.
+    colours : sequence of str
+        A colour per row, from `COLOURS`.
+    predicted : sequence of (float, float) or None, optional
+        What the theory allows, drawn behind the points: a band, or a line where both ends are
+        equal. An infinite end reaches the edge of the axes; None draws nothing in that row.
+
+    Raises
+    ------
+    ValueError
+        If the sequences differ in length or are empty.
+
+    Examples
+    --------
+    >>> fig, ax = figure()
+    >>> estimate_points(ax, ["single"], [Estimate(0.49, 0.47, 0.51, 50, 5)], [COLOURS["single"]], [(0.49, 0.51)])
+    >>> ax.get_yticklabels()[0].get_text()
+    'single'
+    >>> plt.close(fig)
+    """
+    predicted = [None] * len(labels) if predicted is None else predicted
+    _check_rows(labels, estimates=estimates, colours=colours, predicted=predicted)
+    for row, (estimate, colour) in enumerate(zip(estimates, colours, strict=True)):
+        ax.plot([estimate.low, estimate.high], [row, row], "|-", color=colour, ms=14, mew=2, zorder=3)
+        ax.plot(estimate.value, row, "o", ms=7, color=colour, zorder=4)
+    edges = ax.get_xlim()
+    for row, allowed in enumerate(predicted):
+        if allowed is not None:
+            low, high = (end if math.isfinite(end) else edges[end > 0] for end in allowed)
+            ax.fill_between([low, high], row - 0.36, row + 0.36, color=COLOURS["theory"], alpha=0.4, lw=2, zorder=1)
+    ax.set_yticks(range(len(labels)), labels)
+    ax.set_ylim(len(labels) - 0.45, -0.55)
+    ax.tick_params(axis="y", length=0)
+    ax.spines["left"].set_visible(False)
+    ax.grid(axis="x")
+    ax.set_axisbelow(True)
+
+
+def result(measured: Mapping[str, Estimate]) -> Figure:
+    """Draw the errors on single-view inputs before what the theory predicts for them.
+
+    Parameters
+    ----------
+    measured : dict of str to Estimate
+        As :func:`mvtheory.experiments.nets.summary` returns it; the names are keys of `COLOURS`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    fig, ax = figure(height=2.8)
+    ax.set(xlim=(-0.02, 0.62), xlabel="error on single-view test inputs")
+    colours = [COLOURS[name] for name in measured]
+    estimate_points(ax, list(measured), list(measured.values()), colours, [PREDICTED[name] for name in measured])
+    return fig
+
+
+def slider(frames: Sequence[Figure], labels: Sequence[str], *, description: str, alts: Sequence[str]) -> widgets.VBox:
+    """Make a figure to play with, from one figure per position of the slider.
+
+    It needs no kernel: the links between player, slider and pictures live in the page. The figures
+    are closed, so that the notebook does not show them a second time.
+
+    Parameters
+    ----------
+    frames : sequence of matplotlib.figure.Figure
+        At least two, of the same size.
+    labels : sequence of str
+        What stands beside the slider at each position, such as ``"L = 3"``. Plain text.
+    description : str
+        What the slider changes: a few words in front of it, and its name for screen readers.
+    alts : sequence of str
+        What each frame shows, in words.
+
+    Returns
+    -------
+    ipywidgets.VBox
+
+    Raises
+    ------
+    ValueError
+        If the sequences differ in length or hold fewer than two, a text is empty, or the frames weigh
+        more than 400 kB.
+    """
+    _check_rows(labels, frames=frames, alts=alts)
+    if len(labels) < 2:
+        raise ValueError(f"labels must be at least 2; got {len(labels)}")
+    if not all(text.strip() for text in (description, *labels, *alts)):
+        raise ValueError("description, labels and alts must not be empty")
+    pictures = [_picture(frame, alt) for frame, alt in zip(frames, alts, strict=True)]
+    if (weight := sum(map(len, pictures))) > HEAVIEST:
+        raise ValueError(f"frames must weigh at most {HEAVIEST // 1000} kB; got {weight // 1000} kB: draw less in each")
+    # Hosted notebooks with ipywidgets 7 have no Stack; tabs take the same number.
+    Stack = getattr(widgets, "Stack", widgets.Tab)
+    stacks = [
+        Stack([widgets.HTML(text) for text in texts], selected_index=0, layout={"max_width": "100%"})
+        for texts in (map(escape, labels), pictures)
+    ]
+    last = len(labels) - 1
+    handle = widgets.IntSlider(
+        0, 0, last, description=description, readout=False, style={"description_width": "initial"}
+    )
+    handle.layout = widgets.Layout(flex="1 1 12rem", width="auto", min_width="11rem")
+    player = widgets.Play(value=0, min=0, max=last, interval=900, description=f"play {description}")
+    widgets.jslink((player, "value"), (handle, "value"))
+    for stack in stacks:
+        widgets.jslink((handle, "value"), (stack, "selected_index"))
+    stacks[0].layout = widgets.Layout(width="auto", min_width="6rem")
+    controls = widgets.HBox([player, handle, stacks[0]], layout={"flex_flow": "row wrap", "align_items": "center"})
+    return widgets.VBox([controls, stacks[1]], layout={"max_width": "100%"})
+
+
+def _picture(frame: Figure, alt: str) -> str:
+    """Return the figure as an HTML image that carries its own data; close the figure."""
+    buffer = io.StringIO()
+    frame.savefig(buffer, format="svg", metadata={"Date": None})
+    plt.close(frame)
+    svg = re.sub("^.*?(?=<svg)|<!--.*?-->|<metadata>.*?</metadata>", "", buffer.getvalue(), flags=re.DOTALL)
+    # Percent signs where they must be: a third smaller than base64. Letters are paths, so all quotes are delimiters.
+    data = quote(" ".join(svg.split()).replace('"', "'"), safe=" /:;=,'()")
+    width = round(96 * frame.get_figwidth())  # an inch is 96 pixels in a page
+    size = f"width: {width}px; max-width: 100%; height: auto"
+    return f'<img alt="{escape(alt)}" style="{size}" src="data:image/svg+xml,{data}">'
+
+
+def _check_rows(labels: Sequence[Any], **others: Sequence[Any]) -> None:
+    """Check that every sequence has an item for every label, and that there is one."""
+    if not len(labels):
+        raise ValueError("labels must not be empty")
+    for name, values in others.items():
+        if len(values) != len(labels):
+            raise ValueError(f"{name} must hold one item for each of the {len(labels)} labels; got {len(values)}")

@@ -1,0 +1,249 @@
+"""The study on a small setting: who is trained on what, and that chapters share the work."""
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from math import comb
+
+import numpy as np
+import pytest
+import torch
+
+from mvtheory import training
+from mvtheory.data import MultiView
+from mvtheory.distillation import Distillation, OnOff, Temperature
+from mvtheory.ensemble import predict_lottery
+from mvtheory.experiments.nets import (
+    DRAWS,
+    NET_SETTING,
+    STUDENT_SETTING,
+    Draw,
+    distilled_students,
+    each_draw,
+    expected_uncovered,
+    lottery_control_variate,
+    singles,
+    summary,
+    trained_average,
+)
+from mvtheory.persistence.store import LockedError
+from mvtheory.training import Schedule, train
+
+SMALL = replace(
+    STUDENT_SETTING,
+    task=MultiView(k=3, P=6, d=12, s=1.0, noise_background=0.2),
+    multi=40,
+    single=1,
+    m=3,
+    members=3,
+    students=2,
+    averaged=2,
+    schedule=Schedule(steps=30, stop_loss=0.5),
+    distillation_schedule=Schedule(steps=5),
+    test_single=50,
+    test_multi=20,
+)
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("MVTHEORY_CACHE", str(tmp_path))
+
+
+def test_no_seed_serves_twice():
+    most = 100 + max(STUDENT_SETTING.nets, NET_SETTING.nets)
+    seeds = [seed for number in DRAWS for seed in [Draw(number).seed + i for i in range(most)]]
+    assert len(set(seeds)) == len(seeds)
+    assert min(seeds) >= 10**6
+
+
+def test_a_draw_has_the_sizes_of_its_setting_and_its_own_frame():
+    draw, other = Draw(1, SMALL), Draw(2, SMALL)
+    assert [len(draw.train), len(draw.test_single), len(draw.test_multi)] == [41, 50, 20]
+    assert int(draw.train.single_view.sum()) == 1
+    assert draw.test_single.single_view.all()
+    assert not draw.test_multi.single_view.any()
+    assert not torch.equal(draw.task.views, other.task.views)
+    assert not torch.equal(draw.train.y, other.train.y)
+    for kind in (draw.train.single_view, ~draw.train.single_view):  # as many of each class, in a random order
+        count = torch.bincount(draw.train.y[kind], minlength=3)
+        assert count.max() - count.min() <= 1
+    assert not torch.equal(draw.test_single.strength, other.test_single.strength)
+
+
+def test_members_and_pupils_are_nets_that_differ_by_seed_alone():
+    draw = Draw(1, SMALL)
+    nets = singles(draw)
+    alone = train(draw.init(4, 1), draw.train, None, SMALL.schedule).nets
+    assert len(nets.members.nets) == 3
+    assert len(nets.students.nets) == 2
+    torch.testing.assert_close(nets.students.nets.W[1], alone.W[0], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(nets.outputs["single"], nets.nets(draw.test_single.x))
+    wrong = (nets.outputs["multi"].argmax(-1) != draw.test_multi.y).double().mean(-1)
+    np.testing.assert_allclose(nets.errors("multi"), wrong)
+
+
+@pytest.mark.parametrize("teacher", ["ensemble", "single"])
+def test_a_pupil_goes_on_from_its_labels_with_its_teacher(teacher):
+    draw = Draw(1, SMALL)
+    base = singles(draw)
+    G = base.outputs["train"][:3]
+    G = torch.stack([G.mean(0)] * 2) if teacher == "ensemble" else G[:2]
+    rule = OnOff(threshold=0.1 if teacher == "ensemble" else 0.3)  # one of three members says on
+    lesson = Distillation(draw.train.y, G, rule, SMALL.weight)
+    by_hand = train(base.students.nets, draw.train, lesson, SMALL.distillation_schedule).nets
+    taught = distilled_students(draw, teacher)
+    torch.testing.assert_close(taught.nets.W, by_hand.W)
+    assert not torch.equal(taught.nets.W, base.students.nets.W)
+    assert not torch.equal(taught.nets.W, distilled_students(draw, teacher, Temperature()).nets.W)
+
+
+def test_what_was_trained_once_is_not_trained_again(monkeypatch):
+    draws = each_draw(singles, [2, 1], SMALL)
+    monkeypatch.setattr("mvtheory.experiments.nets.train", None)  # a call would fail
+    again = each_draw(singles, [1, 2], SMALL)
+    assert [nets.draw.number for nets in draws] == [2, 1]
+    assert torch.equal(draws[1].nets.W, again[0].nets.W)
+    assert not torch.equal(again[0].nets.W, again[1].nets.W)
+
+
+@pytest.mark.parametrize("why", ["stopped", "damaged"])
+def test_a_study_that_was_stopped_goes_on_where_it_was(why, tmp_path, monkeypatch):
+    count, stop = [0], 12
+    real = training.loss_and_gradient
+
+    def counted(*args):
+        count[0] += 1
+        if count[0] == stop:
+            raise SystemExit("the machine goes down")
+        return real(*args)
+
+    draw = Draw(1, SMALL)
+    whole = train(draw.init(0, 5), draw.train, None, SMALL.schedule, views=draw.task.views)
+    monkeypatch.setattr(training, "loss_and_gradient", counted)
+    with pytest.raises(SystemExit):
+        singles(draw)
+    files = list(tmp_path.glob("*.checkpoint*"))
+    assert len(files) == 3  # the last one, the one before, the lock
+    count[0], stop = 0, 0
+    if why == "damaged":
+        for file in files:
+            file.write_bytes(b"")
+        with pytest.warns(UserWarning, match="training without a checkpoint: .*damaged"):
+            again = singles(draw)
+    else:
+        again = singles(draw)
+    steps = int(whole.history.step[-1]) + 1
+    assert count[0] == (steps if why == "damaged" else steps - 10)
+    assert torch.equal(again.nets.W, whole.nets.W)
+    assert torch.equal(again.history.overlap, whole.history.overlap)
+    assert not list(tmp_path.glob("*.checkpoint*"))
+
+
+def test_draws_that_another_process_has_in_hand_come_last():
+    calls = []
+
+    def busy_at_first(draw, *, wait):
+        calls.append((draw.number, wait))
+        if draw.number == 1 and not wait:
+            raise LockedError("another process")
+        return draw.number
+
+    assert each_draw(busy_at_first, [1, 2]) == [1, 2]
+    assert calls == [(1, False), (2, False), (1, True)]
+
+
+def test_the_summary_measures_what_it_names():
+    found = summary([1, 2], SMALL, SMALL)
+    joint = [trained_average(Draw(number, SMALL)).average_error("single") for number in (1, 2)]
+    members = [singles(Draw(number, SMALL)).members for number in (1, 2)]
+    by_hand = [
+        float((nets.outputs["single"].mean(0).argmax(-1) != nets.labels("single")).double().mean()) for nets in members
+    ]
+    assert found["trained average"].value == pytest.approx(np.mean(joint))
+    assert found["ensemble"].value == pytest.approx(np.mean(by_hand))
+    assert [found[kind].nets for kind in found] == [10, 6, 4, 4, 4]
+    assert {estimate.draws for estimate in found.values()} == {2}
+
+
+def test_luck_is_what_the_drawn_lots_say_beyond_their_expectation():
+    draw = Draw(3, replace(SMALL, test_single=60))
+    views, test = draw.task.views, draw.test_single
+    named = predict_lottery(draw.init(0, 5), views, draw.train)
+    many = predict_lottery(draw.init(7000, 4000), views, draw.train)
+    blind = [[int(named[net, y]) != int(kept) for y, kept in zip(test.y, test.kept, strict=True)] for net in range(5)]
+    assert np.mean(blind, 1).tolist() == [0.5] * 5  # balanced inputs: whatever a net drew, it lacks a half
+    assert lottery_control_variate(draw, [[0], [3]]) == pytest.approx(0)
+
+    three = Draw(3, replace(SMALL, task=replace(SMALL.task, M=3, P=9), test_single=90))
+    assert lottery_control_variate(three, [[0], [3]]) == pytest.approx(
+        0
+    )  # of three views it lacks two, in theory and here
+
+    pairs = [(0, 1), (2, 4)]
+    drawn = np.mean([np.logical_and(blind[a], blind[b]) for a, b in pairs])
+    pi = many.double().mean(0)  # of the second view
+    expected = float((pi**2 + (1 - pi) ** 2).mean() / 2)
+    # 400 lots: the standard deviation of pi is at most 0.5 / 20, that of (pi^2 + (1 - pi)^2) / 2 at most that
+    assert lottery_control_variate(draw, pairs) == pytest.approx(drawn - expected, abs=0.05)
+
+
+@pytest.mark.parametrize("L", [1, 2, 7])
+def test_nets_that_all_lack_a_view_are_counted_without_bias(L):
+    draw = Draw(3, SMALL)
+    named = predict_lottery(draw.init(100_000, 400), draw.task.views, draw.train)
+    wins = torch.nn.functional.one_hot(named, 2).sum(0).flatten().tolist()
+    expected = np.mean([comb(400 - won, L) / comb(400, L) for won in wins])  # L of 400, without replacement
+    assert expected_uncovered(draw, L) == pytest.approx(expected, rel=1e-9)
+    assert expected_uncovered(draw, 1) == pytest.approx(0.5)
+    with pytest.raises(ValueError, match=r"L must be an integer >= 1 and <= 400; got 401"):
+        expected_uncovered(draw, 401)
+
+
+def test_the_luck_of_all_nets_vanishes_on_average():
+    draws = [Draw(number, SMALL) for number in range(1, 25)]
+    found = np.array([lottery_control_variate(draw, [(0, 1), (2, 3)]) for draw in draws])
+    assert abs(found.mean()) < 4 * found.std(ddof=1) / np.sqrt(len(found))
+
+
+def test_a_trained_average_starts_from_the_first_seeds():
+    draw = Draw(1, SMALL)
+    W = trained_average(draw).nets.W
+    moved = [W - draw.init(first, SMALL.averaged).W for first in (0, SMALL.averaged)]
+    assert moved[0].norm() < 0.9 * moved[1].norm()
+
+
+def test_full_mode_takes_five_times_the_draws_and_begins_with_the_same():
+    code = "from mvtheory.experiments.nets import DRAWS; print(*DRAWS)"
+    found = {}
+    for mode in ("0", "1", "yes"):
+        run = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, "MVTHEORY_FULL": mode}
+        )
+        found[mode] = [int(word) for word in run.stdout.split()]
+    assert len(found["1"]) == 5 * len(found["0"])
+    assert found["1"][: len(found["0"])] == found["0"]
+    assert run.stderr.strip().endswith("environment variable MVTHEORY_FULL must be one of '0', '1'; got 'yes'")
+
+
+def test_bad_input_is_named():
+    with pytest.raises(ValueError, match=r"size of a group .* must be one of 2; got 1"):
+        lottery_control_variate(Draw(1, SMALL), [(0, 1), (2,)])
+    with pytest.raises(ValueError, match=r"teacher must be one of 'ensemble', 'single'; got 'crowd'"):
+        students(Draw(1, SMALL), "crowd")
+    with pytest.raises(ValueError, match=r"number must be an integer >= 1; got 0"):
+        Draw(0)
+    with pytest.raises(ValueError, match="where must be one of"):
+        singles(Draw(1, SMALL)).errors("validation")
+
+
+def test_a_draw_can_have_several_disjoint_ensembles():
+    two = Draw(1, replace(SMALL, ensembles=2))
+    nets, one = singles(two), singles(Draw(1, SMALL))
+    assert len(nets.nets) == 2 * SMALL.members + SMALL.students
+    first, second = nets.ensembles
+    torch.testing.assert_close(first.nets.W, one.members.nets.W)  # the same seeds, in a larger stack
+    torch.testing.assert_close(second.nets.W[: SMALL.students], one.students.nets.W)
+    assert torch.equal(nets.students.nets.W, nets.nets.W[2 * SMALL.members :])
+    assert torch.equal(nets.members.nets.W, first.nets.W)

@@ -1,0 +1,66 @@
+"""The studies of scale: the law at several sizes, what a step multiplies, exponents that are known."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from reference import refused, within
+
+from mvtheory.experiments.scale import FOLD, exponents, law, step
+
+
+def test_the_law_at_forty_classes():
+    cells = [law(40, seed=seed, draw=draw) for draw in (531, 532) for seed in (0, 1)]
+    for cell in cells:
+        assert cell["loss"] < 0.02
+        # A single-view test set is balanced: a class with one view errs on half, whichever it is.
+        assert cell["average_1"] == pytest.approx((1 - cell["both"]) / 2, abs=0.02)
+    for L in range(2, FOLD + 1):
+        mean = np.mean([cell[f"average_{L}"] for cell in cells])
+        p = 2.0 ** (1 - L)  # a class of which all nets keep the same view errs on half
+        assert within(mean, p / 2, 0.5 * (p * (1 - p)) ** 0.5, 4 * 40)
+
+
+def test_seeds_are_other_nets_and_draws_other_data():
+    one = law(10, seed=0, draw=531)
+    assert {**one, "step_seconds": 0} == {**law(10, seed=0, draw=531), "step_seconds": 0}
+    assert (
+        one["average_2"] != law(10, seed=1, draw=531)["average_2"] or one["steps"] != law(10, seed=1, draw=531)["steps"]
+    )
+    assert one["loss"] != law(10, seed=0, draw=532)["loss"]
+
+
+def test_a_large_start_spoils_the_law():
+    assert law(10, sigma_0=12.0, seed=0, draw=531)["average_1"] < 0.35
+
+
+def test_a_step_is_timed_and_its_products_are_counted():
+    cell = step(3, 8, 10, 6, 2, 4, seed=0, draw=531)
+    assert cell["products"] == 2 * 10 * 6 * 3 * 2 * 8 * 4
+    assert 0 < cell["step_seconds"] < 5
+
+
+def test_known_exponents_are_found_with_intervals_that_hold_them():
+    rng = np.random.default_rng(0)
+    rows = [
+        {"draw": draw, "a": a, "b": b, "cost": 3 * a**2 * b**-0.5 * np.exp(rng.normal(0, 0.05))}
+        for draw in range(6)
+        for a in (1, 2, 4)
+        for b in (1, 10)
+    ]
+    found = exponents(pd.DataFrame(rows), "cost", ["a", "b"])
+    for name, truth in {"a": 2, "b": -0.5}.items():
+        assert found[name].low < truth < found[name].high
+        assert found[name].high - found[name].low < 0.2
+    assert found["a"].draws == 6
+
+
+def test_bad_input_is_refused():
+    table = pd.DataFrame({"draw": [1, 1, 2, 2], "a": [1, 2, 1, 2], "b": [1, 2, 1, 2], "cost": [1.0, 2, 1, 2]})
+    with refused(ValueError, "column of table must be one of .* got 'c'"):
+        exponents(table, "cost", ["c"])
+    with refused(ValueError, "table must vary a, b apart from each other"):
+        exponents(table, "cost", ["a", "b"])
+    with refused(ValueError, "k must be an integer >= 2; got 1"):
+        law(1, seed=0, draw=1)
+    with refused(ValueError, "per_class must be an integer >= 1; got 0"):
+        law(5, per_class=0, seed=0, draw=1)

@@ -1,0 +1,381 @@
+"""The store: what comes back is what was written, or the file is refused; nothing is computed twice."""
+
+import errno
+import math
+import os
+import pickle
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import pytest
+import safetensors.torch
+import torch
+
+import mvtheory.experiments.nets  # noqa: F401  (its sources are hashed)
+from mvtheory.persistence import store
+from mvtheory.persistence.store import LockedError, StoreError, cached, load, save
+
+TENSORS = {"W": torch.arange(24.0).reshape(2, 3, 4), "kept": torch.tensor([True, False]), "y": torch.tensor(7)}
+META = {"seed": 3, "settings": {"q": 4, "names": ["é", '"', "\\"]}}
+
+
+@pytest.fixture
+def path(tmp_path):
+    path = tmp_path / "nets.safetensors"
+    save(path, TENSORS, META)
+    return path
+
+
+def same(first, second):
+    return first.keys() == second.keys() and all(
+        first[name].dtype == second[name].dtype and torch.equal(first[name], second[name]) for name in first
+    )
+
+
+# save and load
+
+
+def test_everything_comes_back(path):
+    tensors, meta = load(path)
+    assert same(tensors, TENSORS)
+    assert meta == META
+
+
+@pytest.mark.parametrize(
+    "tensor",
+    [
+        torch.randn(3, 4, generator=torch.Generator().manual_seed(0)).T,  # not contiguous
+        torch.zeros(0, 3),
+        torch.tensor([math.nan, math.inf, -0.0], dtype=torch.float64),
+        torch.ones(2, requires_grad=True),
+        torch.ones(2, dtype=torch.bfloat16),
+    ],
+)
+def test_every_kind_of_tensor_comes_back_bit_for_bit(tmp_path, tensor):
+    save(tmp_path / "x", {"x": tensor, "view": tensor[:1]}, {})
+    back = load(tmp_path / "x")[0]["x"]
+    assert (back.shape, back.dtype, back.requires_grad) == (tensor.shape, tensor.dtype, False)
+    assert back.contiguous().view(torch.uint8).tolist() == tensor.detach().contiguous().view(torch.uint8).tolist()
+
+
+def test_folders_are_made_and_no_temporary_file_stays(tmp_path):
+    save(tmp_path / "a" / "b" / "x", TENSORS, META)
+    assert os.listdir(tmp_path / "a" / "b") == ["x"]
+
+
+def test_a_failed_write_leaves_the_old_file(path, monkeypatch):
+    def fail(*_):
+        raise OSError("no space left")
+
+    monkeypatch.setattr("os.fsync", fail)
+    with pytest.raises(OSError, match="no space"):
+        save(path, {"other": torch.zeros(1)}, {})
+    monkeypatch.undo()
+    assert same(load(path)[0], TENSORS)
+    assert os.listdir(path.parent) == [path.name]
+
+
+@pytest.mark.parametrize("meta", [{"x": math.nan}, {"x": math.inf}])
+def test_meta_must_be_strict_json(tmp_path, meta):
+    with pytest.raises(ValueError, match="meta must hold JSON values only"):
+        save(tmp_path / "x", TENSORS, meta)
+
+
+def test_other_bad_input_is_refused_before_anything_is_written(tmp_path):
+    with pytest.raises(TypeError, match="meta must hold JSON values only"):
+        save(tmp_path / "x", TENSORS, {"x": torch.zeros(1)})
+    with pytest.raises(TypeError, match=r"tensors\['W'\] must be a torch tensor|Type-check"):
+        save(tmp_path / "x", {"W": [1.0]}, {})
+    assert not os.listdir(tmp_path)
+
+
+# damage
+
+
+def test_truncation_is_refused(path):
+    data = path.read_bytes()
+    for size in [*range(0, len(data), 64), len(data) - 1]:
+        path.write_bytes(data[:size])
+        with pytest.raises(StoreError, match="damaged"):
+            load(path)
+    path.write_bytes(data)
+    assert load(path)[1] == META
+
+
+def test_every_flipped_bit_is_refused(path):
+    data = path.read_bytes()
+    for byte in range(len(data)):
+        for bit in (byte % 8, (byte + 3) % 8):
+            path.write_bytes(data[:byte] + bytes([data[byte] ^ 1 << bit]) + data[byte + 1 :])
+            with pytest.raises(StoreError):
+                load(path)
+
+
+def test_added_bytes_are_refused(path):
+    path.write_bytes(path.read_bytes() + b"\0")
+    with pytest.raises(StoreError, match="checksum"):
+        load(path)
+
+
+class Trap:
+    def __reduce__(self):
+        return os.mkdir, ("trapped",)
+
+
+def test_other_formats_are_refused_and_run_no_code(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "x"
+    others = {
+        "pickle": pickle.dumps(Trap()),
+        "foreign safetensors": safetensors.torch.save({"W": torch.zeros(2)}),
+        "foreign metadata": safetensors.torch.save({"W": torch.zeros(2)}, {"format": "pt"}),
+        "text": b"not a file of tensors",
+        "list": (2).to_bytes(8, "little") + b"[]",
+    }
+    for content in others.values():
+        path.write_bytes(content)
+        with pytest.raises(StoreError, match="not a file of this package") as error:
+            load(path)
+        assert str(path) in str(error.value)
+    torch.save(Trap(), path)
+    with pytest.raises(StoreError):
+        load(path)
+    assert not (tmp_path / "trapped").exists()
+
+
+def test_a_later_format_is_refused_by_name(path, monkeypatch):
+    monkeypatch.setattr(store, "_FORMAT", "mvtheory-2")
+    with pytest.raises(StoreError, match="format must be 'mvtheory-2'; got 'mvtheory-1'"):
+        load(path)
+
+
+def test_a_missing_file_is_just_missing(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        load(tmp_path / "x")
+
+
+# shapes
+
+
+def test_expected_shapes(path):
+    load(path, expect={"W": (None, 3, 4), "y": ()})
+    for shape in [(2, 3, 5), (2, 3), (None, 2, 3, 4), ()]:
+        with pytest.raises(StoreError, match=r"tensor 'W' must have shape \[.*\]; got \(2, 3, 4\)"):
+            load(path, expect={"W": shape})
+    with pytest.raises(StoreError, match=r"must hold tensor 'V'; got \['W', 'kept', 'y'\]"):
+        load(path, expect={"V": (2,)})
+
+
+# cached
+
+
+class Study:
+    """Counts its runs."""
+
+    def __init__(self):
+        self.runs = 0
+
+    def __call__(self):
+        self.runs += 1
+        return TENSORS, {"names": ("a", "b")}
+
+
+KEY = {"study": "lottery", "q": 4, "seeds": [0, 1]}
+
+
+def test_a_study_is_computed_once(tmp_path):
+    study = Study()
+    first, second = cached(KEY, study, tmp_path), cached(dict(reversed(KEY.items())), study, tmp_path)
+    assert study.runs == 1
+    assert same(first[0], TENSORS)
+    assert same(first[0], second[0])
+    assert first[1] == second[1]
+    assert first[1]["names"] == ["a", "b"]
+    assert first[1]["key"] == KEY
+    assert 0 <= first[1]["seconds"] < 10
+
+
+def test_another_key_or_other_code_is_another_study(tmp_path, monkeypatch):
+    study = Study()
+    cached(KEY, study, tmp_path)
+    cached({**KEY, "q": 3}, study, tmp_path)
+    assert study.runs == 2
+    monkeypatch.setattr("mvtheory.persistence.store.torch.__version__", "9.9")
+    cached(KEY, study, tmp_path)
+    assert study.runs == 3
+
+
+def test_the_hash_of_the_sources_covers_what_a_study_uses_and_no_more(monkeypatch):
+    before = store._sources("mvtheory.experiments.nets")
+    for module, matters in [("training", True), ("_check", True), ("studies.nets", True), ("figures", False)]:
+        with monkeypatch.context() as patch:
+            patch.setitem(store._HASHES, f"mvtheory.{module}", "edited")
+            assert (store._sources("mvtheory.experiments.nets") != before) == matters, module
+
+
+def test_all_modules_are_hashed_from_their_files():
+    package = Path(store.__file__).parent
+    modules = {f"mvtheory.{file.stem}" for file in package.glob("*.py")}
+    assert set(store._HASHES) == modules | {
+        f"mvtheory.experiments.{file.stem}" for file in package.glob("studies/*.py")
+    }
+    assert store._HASHES["mvtheory.persistence.store"] == store._hash((package / "store.py").read_bytes())
+
+
+def test_who_will_not_wait_is_told_that_the_result_is_being_computed(tmp_path):
+    def compute():
+        with pytest.raises(LockedError, match="another process"):
+            cached(KEY, compute, tmp_path, wait=False)
+        return {"x": torch.ones(1)}, {}
+
+    cached(KEY, compute, tmp_path, wait=False)
+    assert cached(KEY, compute, tmp_path, wait=False)[0]["x"] == 1
+
+
+def test_a_damaged_file_is_computed_again(tmp_path):
+    study = Study()
+    cached(KEY, study, tmp_path)
+    (path,) = tmp_path.glob("*.safetensors")
+    path.write_bytes(path.read_bytes()[:-5])
+    with pytest.warns(UserWarning, match="computing again: .*damaged or truncated"):
+        tensors, _ = cached(KEY, study, tmp_path)
+    assert study.runs == 2
+    assert same(tensors, TENSORS)
+    with warnings.catch_warnings(action="error"):
+        cached(KEY, study, tmp_path)
+
+
+def test_a_failed_study_leaves_nothing_behind(tmp_path):
+    def fail():
+        raise RuntimeError("diverged")
+
+    with pytest.raises(RuntimeError, match="diverged"):
+        cached(KEY, fail, tmp_path)
+    study = Study()
+    cached(KEY, study, tmp_path)
+    assert study.runs == 1
+
+
+def fail_to_write(*_):
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_on_a_full_disk_the_result_is_returned_all_the_same(tmp_path, monkeypatch):
+    study = Study()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fail_to_write)
+        with pytest.warns(UserWarning, match="computed, but not kept: .*No space left"):
+            first = cached(KEY, study, tmp_path)
+    assert [file.suffix for file in tmp_path.iterdir()] == [".lock"]
+    second = cached(KEY, study, tmp_path)
+    assert study.runs == 2
+    assert same(first[0], second[0])
+    assert {**first[1], "seconds": 0} == {**second[1], "seconds": 0}
+
+
+def test_in_a_folder_that_cannot_be_made_the_result_is_returned_all_the_same(tmp_path):
+    (tmp_path / "file").touch()
+    given = []
+
+    def compute(checkpoint):
+        given.append(checkpoint)
+        return TENSORS, {}
+
+    with pytest.warns(UserWarning, match="computed, but not kept: .*file"):
+        tensors, _ = cached(KEY, compute, tmp_path / "file", checkpoint=True)
+    assert same(tensors, TENSORS)
+    assert given == [None]
+
+
+def test_what_is_kept_can_be_read_where_nothing_can_be_written(tmp_path, monkeypatch):
+    study = Study()
+    cached(KEY, study, tmp_path)
+    for name in ("FileLock", "write_atomic"):
+        monkeypatch.setattr(store, name, None)  # a call would fail
+    assert same(cached(KEY, study, tmp_path)[0], TENSORS)
+    assert study.runs == 1
+
+
+def test_a_checkpoint_is_beside_the_file_until_the_result_is_stored(tmp_path, monkeypatch):
+    given = []
+
+    def compute(checkpoint):
+        given.append(checkpoint)
+        for name in ("", ".previous", ".lock"):
+            checkpoint.with_name(checkpoint.name + name).touch()
+        checkpoint.with_name(f".{checkpoint.name}.abcdefgh.tmp").touch()
+        if len(given) == 1:
+            raise KeyboardInterrupt
+        return TENSORS, {}
+
+    with pytest.raises(KeyboardInterrupt):
+        cached(KEY, compute, tmp_path, checkpoint=True)
+    assert len(list(tmp_path.glob("*checkpoint*"))) == 4
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fail_to_write)
+        with pytest.warns(UserWarning, match="not kept"):
+            cached(KEY, compute, tmp_path, checkpoint=True)
+    assert len(list(tmp_path.glob("*checkpoint*"))) == 4
+    cached(KEY, compute, tmp_path, checkpoint=True)
+    (file,) = tmp_path.glob("*.safetensors")
+    assert given == [file.with_suffix(".checkpoint")] * 3
+    assert not list(tmp_path.glob("*checkpoint*"))
+
+
+def test_left_overs_of_a_killed_process_are_removed(tmp_path):
+    cached(KEY, Study(), tmp_path)
+    (file,) = tmp_path.glob("*.safetensors")
+    file.rename(tmp_path / f".{file.name}.abcdefgh.tmp")
+    cached(KEY, Study(), tmp_path)
+    assert sorted(os.listdir(tmp_path)) == sorted([file.name, f"{file.name}.lock"])
+
+
+@pytest.mark.parametrize("value", [math.nan, {1, 2}, torch.zeros(1)])
+def test_a_key_must_be_json(tmp_path, value):
+    with pytest.raises((TypeError, ValueError), match="key must hold JSON values only"):
+        cached({"x": value}, Study(), tmp_path)
+
+
+RACER = """
+import pathlib, sys, time, torch
+from mvtheory.persistence.store import cached
+
+folder = pathlib.Path(sys.argv[1])
+(folder / f"ready-{sys.argv[2]}").touch()
+while len(list(folder.glob("ready-*"))) < 2:
+    time.sleep(0.01)
+
+def compute():
+    with open(folder / "runs", "a") as file:
+        file.write("run\\n")
+    time.sleep(1)
+    return {"x": torch.arange(100_000.0, dtype=torch.float64)}, {}
+
+tensors, meta = cached({"study": "race"}, compute, folder)
+print(tensors["x"].sum().item(), meta["seconds"])
+"""
+
+
+def test_of_two_processes_one_computes_and_the_other_waits(tmp_path):
+    racers = [
+        subprocess.Popen([sys.executable, "-c", RACER, tmp_path, str(i)], stdout=subprocess.PIPE, text=True)
+        for i in range(2)
+    ]
+    first, second = (racer.communicate(timeout=120)[0] for racer in racers)
+    assert first == second  # the very same run, to its seconds
+    assert float(first.split()[0]) == sum(range(100_000))
+    assert (tmp_path / "runs").read_text() == "run\n"
+
+
+def test_default_folders(tmp_path, monkeypatch):
+    monkeypatch.setenv("MVTHEORY_CACHE", str(tmp_path / "chosen"))
+    cached(KEY, Study())
+    assert list((tmp_path / "chosen").glob("*.safetensors"))
+    monkeypatch.delenv("MVTHEORY_CACHE")
+    monkeypatch.setattr(store, "_PACKAGE", tmp_path / "checkout" / "mvtheory")
+    assert "checkout" not in str(store._default_folder())
+    (tmp_path / "checkout").mkdir()
+    (tmp_path / "checkout" / "pyproject.toml").touch()
+    assert store._default_folder() == tmp_path / "checkout" / "_build" / "studies"
