@@ -26,7 +26,7 @@ from mvtheory.engine.compiled import single_threaded_torch, threads
 from mvtheory.engine.elementwise import log_softmax
 from mvtheory.model import PatchNets
 from mvtheory.persistence.checkpoint import Checkpoint
-from mvtheory.persistence.store import _sources
+from mvtheory.persistence.identity import identity
 from mvtheory.reduced.reduction import Strengths
 from mvtheory.run import Recorder, Run, State
 
@@ -278,7 +278,7 @@ def _circumstances() -> dict[str, str]:
     return {
         "version of torch": torch.__version__,
         "number of threads": str(threads()),
-        "sources": _sources(__name__),
+        "sources of the package": identity(train),
     }
 
 

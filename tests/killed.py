@@ -18,7 +18,7 @@ from reference import small_problem
 from torch import Tensor
 
 from mvtheory import CrossEntropy, MultiView, Run, Schedule, SReLU, train
-from mvtheory.persistence.checkpoint import fingerprint
+from mvtheory.persistence.identity import identity
 
 VIEWS = MultiView(k=3, P=6, d=8, s=1).views.double()
 SCHEDULES = {
@@ -107,7 +107,7 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})  # waited for
     folder, rng = Path(sys.argv[1]), random.Random(1)
-    found: dict = {"fingerprint": fingerprint(THINGS)}
+    found: dict = {"identity": identity(THINGS)}
     for name, schedule in SCHEDULES.items():
         (folder / name).mkdir()
         found[name] = lives(schedule, folder / name, rng)

@@ -6,27 +6,22 @@ A checkpoint is a file of :mod:`mvtheory.persistence.store`, with the one before
 
 from __future__ import annotations
 
-import hashlib
 import time
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import fields, is_dataclass
 from pathlib import Path
-from types import BuiltinFunctionType, FunctionType, TracebackType
+from types import TracebackType
 from typing import Any
 
-import numpy as np
-import torch
 from filelock import FileLock, Timeout
 from torch import Tensor
 
 from mvtheory._check import check_number
 from mvtheory.persistence.files import clean, write_atomic
+from mvtheory.persistence.identity import identity
 from mvtheory.persistence.store import LockedError, StoreError, load, pack
 
-__all__ = ["Checkpoint", "fingerprint"]
-
-_PLAIN = (str, bytes, int, float, complex, bool, type(None), np.generic, torch.dtype, torch.device, Path)
+__all__ = ["Checkpoint"]
 
 
 class Checkpoint:
@@ -38,7 +33,8 @@ class Checkpoint:
         The file, made with its folder; beside it come ``.previous`` and ``.lock``. With None nothing is
         ever due or found.
     task : dict
-        What the work depends on, by name, as `fingerprint` takes it. Another task's checkpoint is refused.
+        What the work depends on, by name. Another task's checkpoint is refused: one with other values, or with other
+        code of the user's own (:func:`~mvtheory.persistence.identity.identity`).
     where : callable
         Returns by name, as strings, what may change but should not: versions, threads. A change is warned of.
     every : float, >= 0
@@ -56,11 +52,11 @@ class Checkpoint:
         self, path: str | Path | None, task: Mapping[str, Any], where: Callable[[], dict[str, str]], every: float = 10.0
     ) -> None:
         self.every = check_number("every", every, low=0)
-        self.path = None if path is None else Path(path)
+        self.path = None if path is None else Path(path).expanduser()
         if self.path is None:
             return
         self.previous = self.path.with_name(f"{self.path.name}.previous")
-        self._task = {name: fingerprint(part) for name, part in task.items()}
+        self._task = {name: identity(part, code=False) for name, part in task.items()}
         self._where = where()
         self._lock = FileLock(f"{self.path}.lock")
         self._rotate = False  # whether the file at `path` is whole: a damaged one must not replace the one before
@@ -155,69 +151,3 @@ class Checkpoint:
         write_atomic(self.path, pack(tensors, meta), self.previous if self._rotate else None)
         self._rotate = True
         self._due = time.monotonic() + self.every
-
-
-def fingerprint(value: Any) -> str:
-    """Return a hash that is the same for equal values, in every process.
-
-    Parameters
-    ----------
-    value : object
-        Tensors and arrays count by their bits, dataclasses by their type and fields, functions by their name,
-        sets, lists, tuples and dicts by what they hold, and all else by what pickle would store.
-
-    Returns
-    -------
-    str
-        64 hexadecimal digits.
-
-    Raises
-    ------
-    TypeError
-        If `value` holds something that two processes cannot compare.
-
-    Examples
-    --------
-    >>> fingerprint({"eta": 0.5, "W": torch.zeros(2)}) == fingerprint({"eta": 0.5, "W": torch.zeros(2)})
-    True
-    >>> fingerprint(torch.zeros(2)) == fingerprint(torch.zeros(2, 1))
-    False
-    """
-    digest = hashlib.sha256()
-    _feed(digest, value)
-    return digest.hexdigest()
-
-
-def _feed(digest: Any, value: Any) -> None:
-    kind = type(value)
-    digest.update(f"<{kind.__module__}.{kind.__qualname__} ".encode())
-    if isinstance(value, Tensor | np.ndarray):
-        array = value.detach().cpu().contiguous().reshape(-1) if isinstance(value, Tensor) else value
-        digest.update(f"{value.dtype} {tuple(value.shape)} ".encode())
-        digest.update(array.view(torch.uint8).numpy() if isinstance(array, Tensor) else array.tobytes())
-    elif isinstance(value, _PLAIN):
-        digest.update(repr(value).encode())
-    elif isinstance(value, FunctionType | BuiltinFunctionType | type):
-        digest.update(f"{value.__module__}.{value.__qualname__}".encode())
-    elif isinstance(value, set | frozenset):
-        digest.update("".join(sorted(map(fingerprint, value))).encode())
-    elif isinstance(value, list | tuple):
-        for item in value:
-            _feed(digest, item)
-    else:
-        for name, item in _parts(value).items():
-            _feed(digest, name)
-            _feed(digest, item)
-    digest.update(b">")
-
-
-def _parts(value: Any) -> Mapping[Any, Any]:
-    """Return what an object holds, by name."""
-    if isinstance(value, Mapping):
-        return value
-    if is_dataclass(value):
-        return {part.name: getattr(value, part.name) for part in fields(value)}
-    try:
-        return dict(enumerate(value.__reduce_ex__(2)))
-    except (TypeError, AttributeError) as error:
-        raise TypeError(f"a checkpoint cannot tell this from another: {value!r} ({error})") from None

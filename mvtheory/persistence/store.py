@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import sys
 import time
 import warnings
 from collections.abc import Callable, Mapping
@@ -24,10 +23,10 @@ from filelock import FileLock, Timeout
 from torch import Tensor
 
 from mvtheory.persistence.files import clean, write_atomic
+from mvtheory.persistence.identity import identity
 
-__all__ = ["LockedError", "StoreError", "cached", "load", "save"]
+__all__ = ["LockedError", "StoreError", "cached", "canonical_json", "default_folder", "load", "pack", "save", "unpack"]
 
-_PACKAGE = Path(__file__).parents[1]
 _FORMAT = "mvtheory-1"
 _BLANK = "0" * 64  # stands where the checksum will, while it is computed
 
@@ -69,7 +68,7 @@ def save(path: str | Path, tensors: Mapping[str, Tensor], meta: Mapping[str, Any
     >>> tensors["W"].shape, meta
     (torch.Size([2, 3]), {'seed': 7})
     """
-    write_atomic(path, pack(tensors, meta))
+    write_atomic(Path(path).expanduser(), pack(tensors, meta))
 
 
 def pack(tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> bytes:
@@ -77,7 +76,7 @@ def pack(tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> bytes:
     for name, tensor in tensors.items():
         if not isinstance(tensor, Tensor):
             raise TypeError(f"tensors[{name!r}] must be a torch tensor; got {type(tensor)}")
-    header = {"format": _FORMAT, "meta": _canonical("meta", dict(meta)), "sha256": _BLANK}
+    header = {"format": _FORMAT, "meta": canonical_json("meta", dict(meta)), "sha256": _BLANK}
     copies = {
         name: torch.clone(tensor.detach().cpu(), memory_format=torch.contiguous_format)
         for name, tensor in tensors.items()
@@ -111,7 +110,8 @@ def load(
     FileNotFoundError
         If there is no such file.
     """
-    tensors, meta = _unpack(path, Path(path).read_bytes())
+    path = Path(path).expanduser()
+    tensors, meta = unpack(path, path.read_bytes())
     for name, shape in (expect or {}).items():
         if name not in tensors:
             raise StoreError(f"{path}: must hold tensor {name!r}; got {sorted(tensors)}")
@@ -123,8 +123,8 @@ def load(
     return tensors, meta
 
 
-def _unpack(path: str | Path, data: bytes) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Return what `pack` packed, or raise an error that names the file."""
+def unpack(path: str | Path, data: bytes) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Return what `pack` packed, or raise a `StoreError` that names the file."""
     end = 8 + int.from_bytes(data[:8], "little")
     try:
         header = json.loads(data[8:end])["__metadata__"]
@@ -135,7 +135,10 @@ def _unpack(path: str | Path, data: bytes) -> tuple[dict[str, Tensor], dict[str,
         raise StoreError(f"{path}: format must be {_FORMAT!r}; got {form!r}")
     if _hash(_with_checksum(data, checksum, _BLANK)) != checksum:
         raise StoreError(f"{path}: damaged or truncated, the checksum does not fit")
-    return safetensors.torch.load(data), json.loads(meta)
+    try:
+        return safetensors.torch.load(data), json.loads(meta)
+    except (safetensors.SafetensorError, ValueError) as error:
+        raise StoreError(f"{path}: its content is not what its checksum was made of: {error}") from error
 
 
 def cached(
@@ -148,21 +151,21 @@ def cached(
 ) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Return ``compute()``, from disk if it was computed before.
 
-    A result counts as the same if the key, the version of torch, and the sources are: those of the
-    module that defines `compute` and of all modules of this package that it uses. Of several
-    processes that ask at once, one computes and the others wait for it.
+    A result counts as the same if `key` and `compute` have the same :func:`~mvtheory.persistence.identity.identity`:
+    what `compute` does, closes over, and uses by name counts, of this package its sources, of torch and others their
+    version. Of several processes that ask at once, one computes and the others wait for it.
 
     Parameters
     ----------
-    key : dict
-        All that the result depends on, as JSON values: the study's name, settings, seeds.
+    key : dict of str to object
+        What the result is, for people who look at the file, and what it depends on besides `compute`.
     compute : callable
         Returns ``(tensors, meta)`` as `save` takes them.
     folder : str or Path, optional
         By default the environment variable ``MVTHEORY_CACHE``, else ``_build/studies`` of the
         checkout that the package is run from, else the user's cache folder.
     wait : bool
-        If another process is computing this result: wait for it, or raise `Busy` at once.
+        If another process is computing this result: wait for it, or raise `LockedError` at once.
     checkpoint : bool
         Call ``compute(path)`` with the path of a checkpoint beside the file (None in a folder that
         cannot be written), for :func:`mvtheory.training.train`: after a kill it goes on from there.
@@ -173,18 +176,21 @@ def cached(
     tensors : dict of str to Tensor
     meta : dict
         That of `compute`, with ``"seconds"``, the wall time of `compute` (since it last went on),
-        and ``"key"`` added.
+        ``"key"``, and the ``"identity"`` of both added.
 
     Raises
     ------
-    Busy
+    TypeError
+        If `key` or `compute` hold something that two processes cannot compare, such as a lock.
+    LockedError
         If another process is computing this result and `wait` is False.
 
     Warns
     -----
     UserWarning
-        If the file is damaged; the result is then computed again. If it cannot be written, since
-        the disk is full or the folder read-only; the result is then returned all the same.
+        If the file is damaged or another result's; the result is then computed again. If it cannot be written, since
+        the disk is full or the folder read-only; the result is then returned all the same. If `compute` changes what
+        it depends on, such as a list that it closes over; the same call will not find the result.
 
     Examples
     --------
@@ -197,16 +203,17 @@ def cached(
     ...     tensors, meta = cached({"study": "ones", "n": 3}, compute, folder)
     computing
     """
-    name = _canonical("key", dict(key)) + _sources(compute.__module__) + torch.__version__
-    path = Path(folder or _default_folder()) / f"{_hash(name.encode())}.safetensors"
+    name = identity([dict(key), compute, torch.__version__])
+    path = (Path(folder).expanduser() if folder else default_folder()) / f"{name}.safetensors"
+    own = {"key": {part: _described(value) for part, value in key.items()}, "identity": name}
 
     def packed(beside: Path | None) -> bytes:
         start = time.perf_counter()
         tensors, meta = compute(beside) if checkpoint else compute()
-        return pack(tensors, {**meta, "seconds": time.perf_counter() - start, "key": dict(key)})
+        return pack(tensors, {**meta, "seconds": time.perf_counter() - start, **own})
 
     with suppress(StoreError, OSError):
-        return load(path)  # a file is whole or not there, so this needs no lock and no leave to write
+        return _load_own(path, name)  # a file is whole or not there, so this needs no lock and no leave to write
     lock = FileLock(f"{path}.lock")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -215,17 +222,21 @@ def cached(
         raise LockedError(f"another process is computing {path.name}") from None
     except OSError as error:
         warnings.warn(f"computed, but not kept: {error}", stacklevel=2)
-        return _unpack(path, packed(None))
+        return unpack(path, packed(None))
     with lock:
         lock.release()  # the with statement holds it a second time
         clean(path)
         try:
-            return load(path)
+            return _load_own(path, name)
         except FileNotFoundError:
             pass
         except (StoreError, OSError) as error:
             warnings.warn(f"computing again: {error}", stacklevel=2)
         data = packed(path.with_suffix(".checkpoint"))
+        if identity([dict(key), compute, torch.__version__]) != name:
+            warnings.warn(
+                f"{_name(compute)} changes a value that it depends on: it will be computed again", stacklevel=2
+            )
         try:
             write_atomic(path, data)
         except OSError as error:
@@ -233,7 +244,27 @@ def cached(
         else:
             for file in path.parent.glob(f"*{path.stem}.checkpoint*"):
                 file.unlink(missing_ok=True)
-        return _unpack(path, data)  # so that the first time gives exactly what later times give
+        return unpack(path, data)  # so that the first time gives exactly what later times give
+
+
+def _load_own(path: Path, name: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Return what the file holds if it says that it is the result of this identity."""
+    tensors, meta = load(path)
+    if meta.get("identity") != name:
+        raise StoreError(f"{path}: holds another result, {meta.get('key')}")
+    return tensors, meta
+
+
+def _name(function: Any) -> str:
+    return getattr(function, "__qualname__", repr(function))
+
+
+def _described(value: Any) -> Any:
+    """Return a value as JSON that people can read."""
+    try:
+        return json.loads(json.dumps(value, allow_nan=False))
+    except (TypeError, ValueError):
+        return repr(value)
 
 
 def _with_checksum(data: bytes, old: str, new: str) -> bytes:
@@ -241,18 +272,19 @@ def _with_checksum(data: bytes, old: str, new: str) -> bytes:
     return data.replace(f'"sha256":"{old}"'.encode(), f'"sha256":"{new}"'.encode(), 1)
 
 
-def _canonical(name: str, content: dict[str, Any]) -> str:
-    """Return `content` as JSON that is the same for equal contents."""
+def canonical_json(name: str, content: dict[str, Any]) -> str:
+    """Return `content` as JSON that is the same for equal contents; an error names it `name`."""
     try:
         return json.dumps(content, sort_keys=True, allow_nan=False, separators=(",", ":"))
     except (TypeError, ValueError) as error:
         raise type(error)(f"{name} must hold JSON values only ({error}); got {content!r}") from None
 
 
-def _default_folder() -> Path:
+def default_folder() -> Path:
+    """Return where results are kept: see :func:`cached`."""
     if folder := os.environ.get("MVTHEORY_CACHE"):
-        return Path(folder)
-    checkout = _PACKAGE.parent
+        return Path(folder).expanduser()
+    checkout = Path(__file__).parents[2]
     if (checkout / "pyproject.toml").is_file():
         return checkout / "_build" / "studies"
     return Path(platformdirs.user_cache_dir("mvtheory"))
@@ -260,23 +292,3 @@ def _default_folder() -> Path:
 
 def _hash(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
-
-
-def _sources(module: str) -> str:
-    """Return a hash of the package's module `module` and of all of the package that it uses."""
-    used: set[str] = set()
-    new = {module}
-    while new:
-        used |= new
-        values = [value for name in new for value in vars(sys.modules[name]).values()]
-        homes = {getattr(value, "__module__", None) or getattr(value, "__name__", "") for value in values}
-        new = {home for home in homes if isinstance(home, str) and home in _HASHES} - used
-    return "".join(_HASHES.get(name, "") for name in sorted(used))
-
-
-# Taken when the code is imported: an edit made while a notebook runs must not file the old code's
-# results under the new code's name.
-_HASHES = {
-    ".".join(file.relative_to(_PACKAGE.parent).with_suffix("").parts): _hash(file.read_bytes())
-    for file in _PACKAGE.rglob("*.py")
-}

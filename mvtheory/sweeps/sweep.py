@@ -20,7 +20,8 @@ import torch
 from tqdm.auto import tqdm
 
 from mvtheory._check import check_choice, check_int
-from mvtheory.persistence.store import _HASHES, _canonical, _default_folder, _hash, _sources
+from mvtheory.persistence.identity import identity
+from mvtheory.persistence.store import canonical_json, default_folder
 from mvtheory.sweeps.cells import Cells, Outcome
 from mvtheory.sweeps.workers import call, package_hash, parallel_on, retry_lost_workers
 
@@ -93,7 +94,7 @@ class Sweep:
         seen: dict[str, None] = {}
         for cell in self.cells:
             _check_call(self.function, cell)
-            text = _canonical("grid", cell)
+            text = canonical_json("grid", cell)
             if text in seen:
                 raise ValueError(f"grid must name each point once; got {cell} twice")
             seen[text] = None
@@ -165,7 +166,7 @@ class Sweep:
 
             order = random.SystemRandom().sample(list(todo), len(todo))  # so sweeps at the same time share the work
             for key, outcome in retry_lost_workers(compute, order):
-                store.add(key, _name(self.function), _canonical("grid", todo[key]), outcome)
+                store.add(key, _name(self.function), canonical_json("grid", todo[key]), outcome)
                 bar.update()
         table = self.table()
         _tell_failures(table)
@@ -205,11 +206,11 @@ class Sweep:
 
     def _keys(self) -> dict[str, dict[str, Any]]:
         """Return every cell under its name in the store: the function, its sources, torch, the arguments."""
-        code = f"{_name(self.function)}{_code(self.function)}{torch.__version__}"
-        return {_hash((code + _canonical("grid", cell)).encode()): cell for cell in self.cells}
+        code = identity(self.function)
+        return {identity([code, cell, torch.__version__]): cell for cell in self.cells}
 
     def _store(self) -> Cells:
-        return Cells(Path(self.store or _default_folder()) / "sweeps.sqlite")
+        return Cells(Path(self.store or default_folder()) / "sweeps.sqlite")
 
 
 def _tell_failures(table: DataFrame) -> None:
@@ -223,17 +224,13 @@ def _tell_failures(table: DataFrame) -> None:
 def _check_function(function: Any) -> None:
     if not inspect.isfunction(inspect.unwrap(function)):
         raise TypeError(f"function must be a function; got {function!r}")
-    try:
-        _code(function)
-    except OSError:
-        raise ValueError(f"function must have a source that can be read; got {function!r}") from None
 
 
 def _check_values(name: str, values: Any) -> list[Any]:
     """Return the values of an argument: some, and none twice."""
     if isinstance(values, str | bytes | Mapping) or not isinstance(values, Sequence | range):
         raise TypeError(f"{name} must be a list of values; got {values!r}")
-    texts = [_canonical(name, {"value": value}) for value in values]
+    texts = [canonical_json(name, {"value": value}) for value in values]
     if not texts or len(set(texts)) < len(texts):
         raise ValueError(f"{name} must hold at least one value, and none twice; got {list(values)!r}")
     return list(values)
@@ -250,13 +247,3 @@ def _check_call(function: Callable, cell: dict[str, Any]) -> None:
 
 def _name(function: Callable) -> str:
     return f"{function.__module__}:{function.__qualname__}"
-
-
-def _code(function: Callable) -> str:
-    """Return a hash of what the function is made of: the package's modules that it uses, and its own file or text."""
-    if function.__module__ in _HASHES:
-        return _sources(function.__module__)
-    plain = inspect.unwrap(function)
-    file = Path(inspect.getsourcefile(plain) or "")
-    own = file.read_bytes() if file.is_file() else inspect.getsource(plain).encode()
-    return _hash(own) + _sources(function.__module__)

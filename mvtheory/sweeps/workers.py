@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from mvtheory.persistence.store import _HASHES, _hash
+from mvtheory.persistence.sources import digest_of_all
 from mvtheory.sweeps.cells import Outcome
 
 
@@ -116,4 +116,4 @@ def lost_workers() -> tuple[type[Exception], ...]:
 
 def package_hash() -> str:
     """Return a hash of all of the package and of the version of torch."""
-    return _hash("".join([*(_HASHES[name] for name in sorted(_HASHES)), torch.__version__]).encode())
+    return f"{digest_of_all()} {torch.__version__}"

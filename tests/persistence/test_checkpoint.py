@@ -37,7 +37,8 @@ from mvtheory import (
     save,
     train,
 )
-from mvtheory.persistence.checkpoint import Checkpoint, fingerprint
+from mvtheory.persistence.checkpoint import Checkpoint
+from mvtheory.persistence.identity import identity
 from mvtheory.persistence.store import LockedError, load
 
 VIEWS = MultiView(k=3, P=6, d=8, s=1).views.double()
@@ -552,20 +553,20 @@ class Point:
     y: object = 0
 
 
-def test_different_things_have_different_fingerprints():
+def test_different_things_have_different_identities():
     zeros = torch.zeros(2)
     things = [
         0, 0.0, False, None, "0", b"0", -0.0, (), [], {}, set(), (0,), ((0,),), [0], {0: 0}, {"0": 0}, {0}, ["a", "b"],
         ["ab"], zeros, zeros[:, None], zeros.double(), zeros[0], -zeros, zeros[:0], zeros.bfloat16(), zeros.numpy(),
         np.float64(0), Point(0), Point(1), Point(0, 1), Point(Point(0)), partial(max, 1), partial(max, 2), max, min,
-        Point, torch.nn.Linear(1, 1, bias=False), torch.float32, fingerprint, range(3),
+        Point, torch.nn.Linear(1, 1, bias=False), torch.float32, identity, range(3),
     ]  # fmt: skip
-    assert len({fingerprint(thing) for thing in things}) == len(things)
+    assert len({identity(thing) for thing in things}) == len(things)
 
 
 def test_what_cannot_be_compared_is_refused():
-    with pytest.raises(TypeError, match="a checkpoint cannot tell this from another: <generator"):
-        fingerprint(Point(x for x in range(3)))
+    with pytest.raises(TypeError, match="this cannot be compared between processes: <generator"):
+        identity(Point(x for x in range(3)))
 
 
 def test_a_checkpoint_can_be_used_for_other_work(tmp_path):

@@ -10,7 +10,7 @@ import jupyter_client.manager
 from killed import THINGS
 
 from mvtheory import Run
-from mvtheory.persistence.checkpoint import fingerprint
+from mvtheory.persistence.identity import identity
 
 
 def test_killed_at_random_moments_training_goes_on_to_the_same_bits(tmp_path):
@@ -19,7 +19,7 @@ def test_killed_at_random_moments_training_goes_on_to_the_same_bits(tmp_path):
     run = subprocess.run([sys.executable, script, tmp_path], capture_output=True, text=True, timeout=200)
     assert (run.returncode, run.stderr) == (0, "")
     found = json.loads(run.stdout)
-    assert found.pop("fingerprint") == fingerprint(THINGS)  # whatever the process, which hashes strings its own way
+    assert found.pop("identity") == identity(THINGS)  # whatever the process, which hashes strings its own way
     hits = [life for kind in found.values() for life in kind["told"] if life[1]]
     assert len(hits) >= 30
     for kind in found.values():

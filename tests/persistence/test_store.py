@@ -1,19 +1,21 @@
 """The store: what comes back is what was written, or the file is refused; nothing is computed twice."""
 
 import errno
+import hashlib
+import json
 import math
 import os
 import pickle
 import subprocess
 import sys
+import threading
 import warnings
-from pathlib import Path
 
 import pytest
 import safetensors.torch
 import torch
 
-import mvtheory.experiments.nets  # noqa: F401  (its sources are hashed)
+from mvtheory import MultiView
 from mvtheory.persistence import store
 from mvtheory.persistence.store import LockedError, StoreError, cached, load, save
 
@@ -172,10 +174,14 @@ def test_expected_shapes(path):
 
 
 class Study:
-    """Counts its runs."""
+    """Counts its runs, which do not count as part of it."""
 
     def __init__(self):
         self.runs = 0
+        self.checkpoints = []
+
+    def __reduce__(self):
+        return type(self), ()
 
     def __call__(self):
         self.runs += 1
@@ -207,21 +213,67 @@ def test_another_key_or_other_code_is_another_study(tmp_path, monkeypatch):
     assert study.runs == 3
 
 
-def test_the_hash_of_the_sources_covers_what_a_study_uses_and_no_more(monkeypatch):
-    before = store._sources("mvtheory.experiments.nets")
-    for module, matters in [("training", True), ("_check", True), ("studies.nets", True), ("figures", False)]:
-        with monkeypatch.context() as patch:
-            patch.setitem(store._HASHES, f"mvtheory.{module}", "edited")
-            assert (store._sources("mvtheory.experiments.nets") != before) == matters, module
+def test_of_two_functions_none_gets_the_results_of_the_other(tmp_path):
+    for factor in (1.0, 10.0, 1.0):
+        tensors, _ = cached(KEY, lambda: ({"x": factor * torch.ones(1)}, {}), tmp_path)  # noqa: B023
+        assert tensors["x"] == factor
+    assert len(list(tmp_path.glob("*.safetensors"))) == 2
 
 
-def test_all_modules_are_hashed_from_their_files():
-    package = Path(store.__file__).parent
-    modules = {f"mvtheory.{file.stem}" for file in package.glob("*.py")}
-    assert set(store._HASHES) == modules | {
-        f"mvtheory.experiments.{file.stem}" for file in package.glob("studies/*.py")
-    }
-    assert store._HASHES["mvtheory.persistence.store"] == store._hash((package / "store.py").read_bytes())
+def test_a_subclass_without_fields_does_not_get_the_results_of_its_parent(tmp_path):
+    class Other(MultiView):
+        """The same fields, other views."""
+
+    for kind, value in [(MultiView, 0), (Other, 1), (MultiView, 0), (Other, 1)]:
+        key = {"task": kind(k=3, P=6, d=12, s=1)}
+        assert cached(key, lambda: ({"x": torch.tensor(value)}, {}), tmp_path)[0]["x"] == value  # noqa: B023
+    assert len(list(tmp_path.glob("*.safetensors"))) == 2
+
+
+def test_a_function_that_changes_what_it_depends_on_is_told_of(tmp_path):
+    calls = []
+
+    def compute():
+        calls.append(1)
+        return TENSORS, {}
+
+    for _ in range(2):
+        with pytest.warns(UserWarning, match="compute changes a value that it depends on: it will be computed again"):
+            cached(KEY, compute, tmp_path)
+    assert len(calls) == 2
+
+
+def test_a_file_under_the_name_of_another_result_is_not_believed(tmp_path):
+    cached(KEY, Study(), tmp_path)
+    (file,) = tmp_path.glob("*.safetensors")
+    tensors, meta = load(file)
+    save(file, {"W": torch.zeros(1)}, meta | {"identity": "0" * 64})
+    with pytest.warns(UserWarning, match="computing again: .*holds another result"):
+        assert same(cached(KEY, Study(), tmp_path)[0], tensors)
+
+
+def test_a_file_with_a_true_checksum_of_nonsense_is_refused_and_computed_again(tmp_path):
+    cached(KEY, Study(), tmp_path)
+    (file,) = tmp_path.glob("*.safetensors")
+    data = file.read_bytes()
+    size = 8 + int.from_bytes(data[:8], "little")
+    checksum = json.loads(data[8:size])["__metadata__"]["sha256"]
+    cut = data[: size + 8].replace(checksum.encode(), b"0" * 64)
+    file.write_bytes(cut.replace(b"0" * 64, hashlib.sha256(cut).hexdigest().encode()))
+    with pytest.raises(StoreError, match="its content is not what its checksum was made of"):
+        load(file)
+    with pytest.warns(UserWarning, match="computing again"):
+        assert same(cached(KEY, Study(), tmp_path)[0], TENSORS)
+
+
+def test_the_home_folder_may_be_written_as_a_tilde(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    save("~/nets", TENSORS, META)
+    assert same(load("~/nets")[0], TENSORS)
+    cached(KEY, Study(), "~/cache")
+    monkeypatch.setenv("MVTHEORY_CACHE", "~/other")
+    cached(KEY, Study())
+    assert {"nets", "cache", "other"} <= set(os.listdir(tmp_path))
 
 
 def test_who_will_not_wait_is_told_that_the_result_is_being_computed(tmp_path):
@@ -277,16 +329,9 @@ def test_on_a_full_disk_the_result_is_returned_all_the_same(tmp_path, monkeypatc
 
 def test_in_a_folder_that_cannot_be_made_the_result_is_returned_all_the_same(tmp_path):
     (tmp_path / "file").touch()
-    given = []
-
-    def compute(checkpoint):
-        given.append(checkpoint)
-        return TENSORS, {}
-
     with pytest.warns(UserWarning, match="computed, but not kept: .*file"):
-        tensors, _ = cached(KEY, compute, tmp_path / "file", checkpoint=True)
-    assert same(tensors, TENSORS)
-    assert given == [None]
+        _, meta = cached(KEY, lambda checkpoint: (TENSORS, {"given": checkpoint}), tmp_path / "file", checkpoint=True)
+    assert meta["given"] is None
 
 
 def test_what_is_kept_can_be_read_where_nothing_can_be_written(tmp_path, monkeypatch):
@@ -299,17 +344,17 @@ def test_what_is_kept_can_be_read_where_nothing_can_be_written(tmp_path, monkeyp
 
 
 def test_a_checkpoint_is_beside_the_file_until_the_result_is_stored(tmp_path, monkeypatch):
-    given = []
+    class Long(Study):
+        def __call__(self, checkpoint):
+            self.checkpoints.append(checkpoint)
+            for name in ("", ".previous", ".lock"):
+                checkpoint.with_name(checkpoint.name + name).touch()
+            checkpoint.with_name(f".{checkpoint.name}.abcdefgh.tmp").touch()
+            if len(self.checkpoints) == 1:
+                raise KeyboardInterrupt
+            return super().__call__()
 
-    def compute(checkpoint):
-        given.append(checkpoint)
-        for name in ("", ".previous", ".lock"):
-            checkpoint.with_name(checkpoint.name + name).touch()
-        checkpoint.with_name(f".{checkpoint.name}.abcdefgh.tmp").touch()
-        if len(given) == 1:
-            raise KeyboardInterrupt
-        return TENSORS, {}
-
+    compute = Long()
     with pytest.raises(KeyboardInterrupt):
         cached(KEY, compute, tmp_path, checkpoint=True)
     assert len(list(tmp_path.glob("*checkpoint*"))) == 4
@@ -320,7 +365,7 @@ def test_a_checkpoint_is_beside_the_file_until_the_result_is_stored(tmp_path, mo
     assert len(list(tmp_path.glob("*checkpoint*"))) == 4
     cached(KEY, compute, tmp_path, checkpoint=True)
     (file,) = tmp_path.glob("*.safetensors")
-    assert given == [file.with_suffix(".checkpoint")] * 3
+    assert compute.checkpoints == [file.with_suffix(".checkpoint")] * 3
     assert not list(tmp_path.glob("*checkpoint*"))
 
 
@@ -332,10 +377,13 @@ def test_left_overs_of_a_killed_process_are_removed(tmp_path):
     assert sorted(os.listdir(tmp_path)) == sorted([file.name, f"{file.name}.lock"])
 
 
-@pytest.mark.parametrize("value", [math.nan, {1, 2}, torch.zeros(1)])
-def test_a_key_must_be_json(tmp_path, value):
-    with pytest.raises((TypeError, ValueError), match="key must hold JSON values only"):
-        cached({"x": value}, Study(), tmp_path)
+def test_a_key_may_hold_whatever_can_be_compared(tmp_path):
+    keys = [{"x": math.nan}, {"x": {1, 2}}, {"x": torch.zeros(1)}, {"x": torch.ones(1)}]
+    for key in [*keys, *keys]:
+        cached(key, Study(), tmp_path)
+    assert len(list(tmp_path.glob("*.safetensors"))) == len(keys)
+    with pytest.raises(TypeError, match="cannot be compared between processes"):
+        cached({"x": threading.Lock()}, Study(), tmp_path)
 
 
 RACER = """
@@ -374,8 +422,8 @@ def test_default_folders(tmp_path, monkeypatch):
     cached(KEY, Study())
     assert list((tmp_path / "chosen").glob("*.safetensors"))
     monkeypatch.delenv("MVTHEORY_CACHE")
-    monkeypatch.setattr(store, "_PACKAGE", tmp_path / "checkout" / "mvtheory")
-    assert "checkout" not in str(store._default_folder())
+    monkeypatch.setattr(store, "__file__", str(tmp_path / "checkout" / "mvtheory" / "persistence" / "store.py"))
+    assert "checkout" not in str(store.default_folder())
     (tmp_path / "checkout").mkdir()
     (tmp_path / "checkout" / "pyproject.toml").touch()
-    assert store._default_folder() == tmp_path / "checkout" / "_build" / "studies"
+    assert store.default_folder() == tmp_path / "checkout" / "_build" / "studies"

@@ -1,0 +1,294 @@
+"""What tells two computations apart: one hash for values, functions and types, the same in every process.
+
+Two things that differ never share a hash; where that cannot be promised, an error says why. A function counts by what
+it does: its instructions, its defaults, what it closes over and the globals that it uses, with all that these use in
+turn; a type by its methods. Names of arguments count, docstrings and comments do not. What is imported from this
+package counts by its sources (:mod:`mvtheory.persistence.sources`), what comes from others by their version.
+"""
+
+from __future__ import annotations
+
+import dis
+import hashlib
+import importlib
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, is_dataclass
+from functools import cached_property
+from pathlib import PurePath
+from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, MethodWrapperType, ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mvtheory.persistence import sources
+
+__all__ = ["identity"]
+
+_PLAIN = (str, bytes, int, float, complex, bool, type(None), type(...), np.generic, np.dtype, torch.dtype, torch.device)
+_BUILTIN = (BuiltinFunctionType, MethodWrapperType, type(str.join), type(object.__init__), np.ufunc)
+# Of a class's own dictionary: what says nothing of what its instances do, or stands elsewhere in it.
+_SKIPPED = {"__doc__", "__module__", "__qualname__", "__dict__", "__weakref__", "__annotations__", "__match_args__",
+            "__dataclass_fields__", "__dataclass_params__", "__abstractmethods__", "_abc_impl", "__parameters__",
+            "__orig_bases__", "_is_protocol", "__non_callable_proto_members__", "__protocol_attrs__"}  # fmt: skip
+_ARGUMENTS = 0x04 | 0x08 | 0x20 | 0x80 | 0x200  # flags of a code object: *args, **kwargs, generator, coroutine
+
+
+def identity(value: Any, *, code: bool = True) -> str:
+    """Return a hash that is the same for equal values, in every process.
+
+    Parameters
+    ----------
+    value : object
+        Tensors and arrays count by their bits, dataclasses by their type and fields, functions and types by their code
+        (see the top of the module), sets, lists, tuples and dicts by what they hold, and all else by its type and by
+        what pickle would store.
+    code : bool
+        Whether the sources of this package count. Without them its functions and types count by their names.
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits.
+
+    Raises
+    ------
+    TypeError
+        If `value` holds something that two processes cannot compare, such as a lock or an open file.
+
+    Examples
+    --------
+    >>> identity({"eta": 0.5, "W": torch.zeros(2)}) == identity({"eta": 0.5, "W": torch.zeros(2)})
+    True
+    >>> identity(torch.zeros(2)) == identity(torch.zeros(2, 1))
+    False
+    >>> identity(lambda x: x + 1) == identity(lambda x: x + 2)
+    False
+    """
+    walk = _Walk()
+    walk.add(value)
+    return walk.digest(code)
+
+
+class _Walk:
+    """A hash of a value and of all that it holds or uses."""
+
+    def __init__(self) -> None:
+        self._hash = hashlib.sha256()
+        self._open: dict[int, int] = {}  # by address: what is being taken in, and may hold itself
+        self._code: dict[int, tuple[int, Any]] = {}  # by address: functions and types, which are taken in once
+        self._package: set[str] = set()
+        self._versions: set[str] = set()
+
+    def digest(self, code: bool) -> str:
+        """Return the hash, with that of the package's code that was met on the way."""
+        if code:
+            self._put(sources.digest(self._package), *sorted(self._versions))
+        return self._hash.hexdigest()
+
+    def add(self, value: Any) -> None:
+        """Take in a value."""
+        kind = type(value)
+        if isinstance(value, _PLAIN) and (
+            kind.__module__ in ("builtins", "torch") or isinstance(value, np.generic | np.dtype)
+        ):
+            self._put(kind.__qualname__, repr(value))
+        elif isinstance(value, Tensor | np.ndarray):
+            self._array(value)
+        elif isinstance(value, PurePath):
+            self._put("path", str(value))
+        elif id(value) in self._open:
+            self._put("holds itself", str(self._open[id(value)]))
+        elif id(value) in self._code:
+            self._put("as before", str(self._code[id(value)][0]))
+        else:
+            self._open[id(value)] = len(self._open)
+            if isinstance(value, FunctionType | type):
+                self._code[id(value)] = len(self._code), value  # kept alive, so that no other takes its address
+            self._put("(")
+            self._compound(value)
+            self._put(")")
+            del self._open[id(value)]
+
+    def _compound(self, value: Any) -> None:
+        if isinstance(value, ModuleType):
+            self._module(value)
+        elif isinstance(value, type):
+            self._type(value)
+        elif isinstance(value, FunctionType):
+            self._function(value)
+        elif isinstance(value, MethodType):
+            self._all("method", value.__self__, value.__func__)
+        elif isinstance(value, _BUILTIN):
+            self._put("built in", str(getattr(value, "__module__", "")), getattr(value, "__qualname__", value.__name__))
+        elif hasattr(value, "__wrapped__") or hasattr(value, "py_func"):  # a cache, or a compiler's wrapper
+            self._all("wrapper", type(value), getattr(value, "__wrapped__", None) or value.py_func)
+        elif isinstance(value, set | frozenset):
+            self._all("set", type(value), *sorted(value, key=_order))
+        elif isinstance(value, list | tuple):
+            self._all("sequence", type(value), *value)
+        elif isinstance(value, staticmethod | classmethod):
+            self._all(type(value).__name__, value.__func__)
+        elif isinstance(value, cached_property):
+            self._all("cached property", value.func)
+        elif isinstance(value, property):
+            self._all("property", value.fget, value.fset, value.fdel)
+        elif isinstance(value, CodeType):
+            self._instructions(value, {})
+        else:
+            parts = _parts(value)
+            self._all(
+                "object", type(value), *(item for name in sorted(parts, key=_order) for item in (name, parts[name]))
+            )
+
+    def _put(self, *words: str) -> None:
+        for word in words:
+            data = word.encode("utf-8", "surrogatepass")
+            self._hash.update(len(data).to_bytes(8, "little") + data)
+
+    def _all(self, word: str, *values: Any) -> None:
+        self._put(word, str(len(values)))
+        for value in values:
+            self.add(value)
+
+    def _array(self, value: Tensor | np.ndarray) -> None:
+        self._put(type(value).__qualname__, str(value.dtype), str(tuple(value.shape)))
+        if isinstance(value, Tensor):
+            flat = value.detach().cpu().contiguous().reshape(-1)
+            self._hash.update(flat.view(torch.uint8).numpy().data)
+        elif value.dtype.hasobject:
+            self._all("objects", *value.ravel().tolist())
+        else:
+            self._hash.update(value.tobytes())
+
+    def _module(self, module: ModuleType) -> None:
+        if self._foreign(module, module.__name__):
+            self._put("module", module.__name__)
+            return
+        raise TypeError(
+            f"a module as a whole cannot be compared with another; use its functions by name: {module.__name__}"
+        )
+
+    def _type(self, kind: type) -> None:
+        self._put("type", kind.__module__, kind.__qualname__)
+        if self._foreign(kind, kind.__module__, kind.__qualname__):
+            return
+        self._all("bases", *kind.__bases__)
+        for name, member in sorted(vars(kind).items()):
+            if name not in _SKIPPED and not _is_slot(member):
+                self._all("member", name, member)
+
+    def _function(self, function: FunctionType) -> None:
+        module = function.__module__ or ""
+        if self._foreign(function, module, function.__qualname__):
+            self._put("function", module, function.__qualname__)
+            return
+        if hasattr(function, "__wrapped__"):
+            self.add(function.__wrapped__)
+        cells = [_content(cell) for cell in function.__closure__ or ()]
+        self._all("function", function.__defaults__, function.__kwdefaults__, *cells)
+        self._instructions(function.__code__, function.__globals__)
+
+    def _foreign(self, value: Any, module: str, name: str = "") -> bool:
+        """Tell whether code is not the user's own, and note the package's definition or the other package's version."""
+        if module.partition(".")[0] == sources.PACKAGE:
+            found = sys.modules.get(module)
+            for part in name.split(".") if name else []:
+                found = getattr(found, part, None)
+            if value is not found:  # made while the package works, by a function of it: what it closes over counts
+                return False
+            self._package.add(f"{module}.{name}".rstrip("."))
+            return True
+        if _is_users(module):
+            return False
+        self._versions.add(sources.version_of(module))
+        return True
+
+    def _instructions(self, code: CodeType, scope: Mapping[str, Any]) -> None:
+        """Take in what a function does, and what it finds by name."""
+        count = code.co_argcount + code.co_kwonlyargcount
+        self._put("code", str(code.co_argcount), str(code.co_posonlyargcount), *code.co_varnames[:count])
+        self._put(str(code.co_flags & _ARGUMENTS), code.co_exceptiontable.hex())
+        steps = list(dis.get_instructions(code))
+        for place, step in enumerate(steps):
+            after = steps[place + 1] if place + 1 < len(steps) else None
+            if after and (after.opname, after.argval) == ("STORE_NAME", "__doc__"):
+                continue
+            if isinstance(step.argval, CodeType):
+                self._put(step.opname)
+                self._instructions(step.argval, scope)
+            else:
+                self._all(step.opname, step.argval)
+        for found in _found(steps, scope):
+            self.add(found)
+
+
+def _found(steps: list[dis.Instruction], scope: Mapping[str, Any]) -> Iterator[Any]:
+    """Yield what instructions find by name: globals, and names in modules, also in those that they import."""
+    built_in = scope.get("__builtins__", {})
+    built_in = vars(built_in) if isinstance(built_in, ModuleType) else built_in
+    imported: ModuleType | None = None
+    for place, step in enumerate(steps):
+        if step.opname == "IMPORT_NAME":
+            imported = _import(step.argval, scope)
+            if imported and (place + 1 == len(steps) or steps[place + 1].opname != "IMPORT_FROM"):
+                yield imported
+        elif step.opname == "IMPORT_FROM":
+            yield getattr(imported, step.argval, None)
+        elif step.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
+            value = scope.get(step.argval, built_in.get(step.argval))
+            for attribute in steps[place + 1 :]:
+                if not (isinstance(value, ModuleType) and attribute.opname in ("LOAD_ATTR", "LOAD_METHOD")):
+                    break
+                value = getattr(value, attribute.argval, None)
+            yield value
+
+
+def _import(name: str, scope: Mapping[str, Any]) -> ModuleType | None:
+    """Return the module of an import statement; None where the statement would fail, or is relative."""
+    try:
+        return importlib.import_module(name, scope.get("__package__"))
+    except ImportError:
+        return None
+
+
+def _is_users(module: str) -> bool:
+    """Tell whether a module is the user's own: from no distribution, and not Python's."""
+    root = module.partition(".")[0]
+    if root == "__main__":
+        return True
+    if root in sys.builtin_module_names or root in sys.stdlib_module_names:
+        return False
+    file = getattr(sys.modules.get(module), "__file__", None)
+    return file is None or not {"site-packages", "dist-packages"} & set(PurePath(file).parts)
+
+
+def _order(value: Any) -> str:
+    """Return a key that sorts values of any kind, in every process alike."""
+    return identity(value, code=False)
+
+
+def _content(cell: Any) -> Any:
+    try:
+        return cell.cell_contents
+    except ValueError:  # not filled yet
+        return None
+
+
+def _is_slot(member: Any) -> bool:
+    return type(member).__name__ in ("member_descriptor", "getset_descriptor")
+
+
+def _parts(value: Any) -> Mapping[Any, Any]:
+    """Return what an object holds, by name."""
+    if isinstance(value, Mapping):
+        return value
+    if is_dataclass(value):
+        return {part.name: getattr(value, part.name) for part in fields(value)}
+    try:
+        reduced = value.__reduce_ex__(2)
+    except (TypeError, AttributeError) as error:
+        raise TypeError(f"this cannot be compared between processes: {value!r} ({error})") from None
+    return {"name": reduced} if isinstance(reduced, str) else dict(enumerate(reduced))
