@@ -1,5 +1,8 @@
 """Why ensembles and distillation work: multi-view data, nets, training, ensembles, students, claims.
 
+These are the primitives. What stands on them is reached by its folder, such as ``from mvtheory.sweeps import Sweep`` or
+``from mvtheory.reduced.reduction import reduce_to_own_views``.
+
 Examples
 --------
 >>> from mvtheory import MultiView, PatchNets, train
@@ -9,68 +12,40 @@ Examples
 torch.Size([2, 5, 3])
 """
 
-from mvtheory.claims import Claim, Ledger, predict, record
-from mvtheory.data import GaussianMixture, MultiView, Sample
-from mvtheory.diagnose import Diagnosis, diagnose
+from mvtheory.claims import Claim, Ledger
+from mvtheory.data import MultiView, Sample
+from mvtheory.diagnose import diagnose
 from mvtheory.distillation import Distillation, OneSided, OnOff, Temperature
-from mvtheory.ensemble import (
-    AverageCrossEntropy,
-    average,
-    groups,
-    learned_views,
-    main_strength,
-    predict_lottery,
-    view_outputs,
-)
-from mvtheory.measurement import Estimate, difference_over_draws, error_rate, over_draws, stratified, wilson
+from mvtheory.ensemble import AverageCrossEntropy, average, learned_views, predict_lottery, view_outputs
+from mvtheory.measurement import Estimate, difference_over_draws, error_rate, over_draws
 from mvtheory.model import PatchNets, SReLU
-from mvtheory.persistence.store import StoreError, cached, load, save
-from mvtheory.reduced.reduction import reduce_to_all_views, reduce_to_own_views
-from mvtheory.run import History, Run
-from mvtheory.sweeps.sweep import Sweep
-from mvtheory.training import CrossEntropy, Diverged, Interrupted, Schedule, train
+from mvtheory.persistence.store import load, save
+from mvtheory.training import CrossEntropy, Schedule, train
 
 __all__ = [
     "AverageCrossEntropy",
     "Claim",
     "CrossEntropy",
-    "Diagnosis",
     "Distillation",
-    "Diverged",
     "Estimate",
-    "GaussianMixture",
-    "History",
-    "Interrupted",
     "Ledger",
     "MultiView",
     "OnOff",
     "OneSided",
     "PatchNets",
-    "Run",
     "SReLU",
     "Sample",
     "Schedule",
-    "StoreError",
-    "Sweep",
     "Temperature",
     "average",
-    "cached",
     "diagnose",
     "difference_over_draws",
     "error_rate",
-    "groups",
     "learned_views",
     "load",
-    "main_strength",
     "over_draws",
-    "predict",
     "predict_lottery",
-    "record",
-    "reduce_to_all_views",
-    "reduce_to_own_views",
     "save",
-    "stratified",
     "train",
     "view_outputs",
-    "wilson",
 ]

@@ -30,6 +30,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import inspect
 import sys
 import tomllib
 import warnings
@@ -144,7 +145,7 @@ def _sweep(file: Path, content: dict[str, Any], progress: bool) -> tuple[DataFra
 
 def _study(file: Path, name: Any) -> Callable:
     """Find a function by its name, or by module and name."""
-    from mvtheory.experiments.catalogue import STUDIES
+    from mvtheory.experiments.scale import STUDIES
 
     if name in STUDIES:
         return STUDIES[name]
@@ -161,26 +162,33 @@ def _study(file: Path, name: Any) -> Callable:
 def _claims(file: Path, content: Mapping[str, Any]) -> tuple[DataFrame, list[str]]:
     from pandas import DataFrame
 
-    from mvtheory.claims import COLUMNS, _cells
-    from mvtheory.experiments.catalogue import CLAIMS, measure
-    from mvtheory.experiments.nets import DRAWS, Draw
+    from mvtheory.claims import COLUMNS, table_cells
+    from mvtheory.experiments import estimator, measure
+    from mvtheory.experiments.base import check_draws
+    from mvtheory.experiments.predictions import CLAIMS
 
     names = content["claim"] if isinstance(content["claim"], list) else [content["claim"]]
+    claims = []
     for name in names:
-        if name not in CLAIMS:
+        if not isinstance(name, str) or name not in CLAIMS:
             raise UsageError(f"{file}: claim must be one of {', '.join(map(repr, CLAIMS))}; got {name!r}")
-    draws = content.get("draws", list(DRAWS))
-    if not isinstance(draws, list) or len(set(map(repr, draws))) < max(2, len(draws)):
-        raise UsageError(f"{file}: draws must be a list of at least 2 different numbers; got {draws!r}")
-    settings = {name: _changed(file, "setting", CLAIMS[name].setting, content.get("setting", {})) for name in names}
-    try:
-        for number in draws:
-            Draw(number)
-        claims = [measure(name, draws, settings[name]) for name in names]
-    except (TypeError, ValueError) as error:
-        raise UsageError(f"{file}: {' '.join(str(error).split())}") from None
-    table = DataFrame([(claim.id, *_cells(claim)) for claim in claims], columns=list(COLUMNS))
-    return table, [f"the claim {claim.id!r} fails" for claim in claims if claim.verdict == "fails"]
+        options = {}
+        allowed = inspect.signature(estimator(name)).parameters
+        for key in ("draws", "setting"):
+            if key in content and key not in allowed:
+                raise UsageError(f"{file}: claim {name!r} has no {key} to change; remove the key")
+        try:
+            if "draws" in content:
+                check_draws(content["draws"])
+                options["draws"] = tuple(content["draws"])
+            if "setting" in content:
+                options["setting"] = _changed(file, "setting", allowed["setting"].default, content["setting"])
+        except (TypeError, ValueError) as error:
+            raise UsageError(f"{file}: {' '.join(str(error).split())}") from None
+        claims.append((name, options))
+    measured = [measure(name, **options) for name, options in claims]
+    table = DataFrame([(claim.id, *table_cells(claim)) for claim in measured], columns=list(COLUMNS))
+    return table, [f"the claim {claim.id!r} fails" for claim in measured if claim.verdict == "fails"]
 
 
 def _changed(file: Path, name: str, setting: Any, changes: Any) -> Any:
@@ -217,14 +225,15 @@ def _save(table: DataFrame, path: Path) -> None:
 
 
 def _list() -> None:
-    from mvtheory.experiments.catalogue import CLAIMS, STUDIES
+    from mvtheory.experiments.predictions import CLAIMS
+    from mvtheory.experiments.scale import STUDIES
 
     print("claims")
-    for name, known in CLAIMS.items():
-        print(f"  {name:14} {known.statement}, predicted {known.predicted[0]:g} to {known.predicted[1]:g}")
+    for name, claim in CLAIMS.items():
+        print(f"  {name:32} {claim.statement}, predicted {claim.predicted_text}")
     print("studies")
     for name, study in STUDIES.items():
-        print(f"  {name:14} {(study.__doc__ or '').splitlines()[0]}")
+        print(f"  {name:32} {(study.__doc__ or '').splitlines()[0]}")
 
 
 if __name__ == "__main__":

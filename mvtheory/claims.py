@@ -1,8 +1,8 @@
 """Claims: a prediction written before the run, the measurement after it, and the verdict between.
 
 >>> from mvtheory.measurement import Estimate
->>> claim = predict("single", "A single net errs on half of the single-view inputs.",
-...                 0.49, 0.51, chapter="02-single-model")
+>>> claim = Claim("single", "A single net errs on half of the single-view inputs.", (0.49, 0.51),
+...               chapter="02-single-model", source="theorem", setting="single nets")
 >>> claim = claim.measure(Estimate(0.502, 0.495, 0.509, nets=50, draws=5), seconds=12.3)
 >>> claim.verdict
 'holds'
@@ -19,13 +19,18 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from mvtheory._check import check_number
+from mvtheory._check import check_choice, check_number
 from mvtheory.measurement import Estimate
 from mvtheory.persistence.files import write_atomic
 
-__all__ = ["CLAIM_MIME", "Claim", "Ledger", "predict", "record"]
+__all__ = ["CLAIM_MIME", "COLUMNS", "KINDS", "SOURCES", "Claim", "Ledger", "table_cells"]
 
 CLAIM_MIME = "application/vnd.mvtheory.claim+json"
+#: Where a predicted range comes from: a statement of the paper, a derivation of ours, or our idea of "about".
+SOURCES = ("theorem", "derived", "our tolerance")
+#: A claim may fail; a check has a range that can hardly be missed, and shows that an experiment does what it says.
+KINDS = ("claim", "check")
+#: Heads of the table that shows claims.
 COLUMNS = ("claim", "predicted", "measured [95% interval]", "nets", "draws", "verdict")
 
 
@@ -41,36 +46,53 @@ class Claim:
         Range that the theory allows, ends included; an end may be infinite.
     chapter : str
         The chapter whose run measures it.
+    source : {"theorem", "derived", "our tolerance"}
+        Where the range comes from.
+    setting : str
+        Name of the setting in which it is measured.
+    kind : {"claim", "check"}
+        Whether it may fail, or has a range that can hardly be missed.
+    unit : str
+        What the interval takes as independent repetitions.
     measured : Estimate, optional
         What came out; `None` before the run.
     seconds : float, optional
         Wall time of the run.
+    raw : Estimate, optional
+        The value as met, where `measured` was adjusted by a control variate.
     """
 
     id: str
     statement: str
     predicted: tuple[float, float]
     chapter: str
+    source: str
+    setting: str
+    kind: str = "claim"
+    unit: str = "data set"
     measured: Estimate | None = None
     seconds: float | None = None
+    raw: Estimate | None = None
 
     def __post_init__(self) -> None:
         if not re.fullmatch("[a-z0-9-]+", self.id):
             raise ValueError(f"id must be lower-case letters, digits and hyphens; got {self.id!r}")
-        for name in ("statement", "chapter"):
+        for name in ("statement", "chapter", "setting", "unit"):
             if not getattr(self, name).strip():
                 raise ValueError(f"{name} must not be empty; got {getattr(self, name)!r}")
-        low, high = self.predicted
-        if not low <= high or low == math.inf or high == -math.inf:
-            raise ValueError(f"predicted must be (low, high) with low <= high; got ({low}, {high})")
+        check_choice("source", self.source, SOURCES)
+        check_choice("kind", self.kind, KINDS)
+        object.__setattr__(self, "predicted", _range(self.predicted))
         if (self.measured is None) != (self.seconds is None):
             raise ValueError("measured and seconds must be given together")
+        if self.raw is not None and self.measured is None:
+            raise ValueError("raw must be given together with measured")
         if self.seconds is not None:
             check_number("seconds", self.seconds, 0)
 
-    def measure(self, estimate: Estimate, *, seconds: float | int) -> Claim:
-        """Return this claim with its measurement and the wall time that it took."""
-        return replace(self, measured=estimate, seconds=float(seconds))
+    def measure(self, estimate: Estimate, *, seconds: float | int, raw: Estimate | None = None) -> Claim:
+        """Return this claim with its measurement, its wall time, and the value as met if it was adjusted."""
+        return replace(self, measured=estimate, seconds=float(seconds), raw=raw)
 
     @property
     def verdict(self) -> str:
@@ -88,7 +110,7 @@ class Claim:
         Examples
         --------
         >>> for low, high in [(0, 0.01), (0.97, 1), (0.49, 0.51), (0, math.inf)]:
-        ...     print(predict("x", "X.", low, high, chapter="c").predicted_text)
+        ...     print(Claim("x", "X.", (low, high), "c", "derived", "all").predicted_text)
         ≤ 0.01
         ≥ 0.97
         0.49 to 0.51
@@ -119,6 +141,11 @@ class Claim:
             "draws": estimate.draws,
             "verdict": self.verdict,
             "seconds": self.seconds,
+            "setting": self.setting,
+            "source": self.source,
+            "kind": self.kind,
+            "unit": self.unit,
+            "raw": None if self.raw is None else [self.raw.value, self.raw.low, self.raw.high],
         }
 
     @classmethod
@@ -132,11 +159,13 @@ class Claim:
             from the numbers.
         """
         try:
-            (low, high), (bottom, top) = fields["predicted"], fields["interval"]
-            estimate = Estimate(fields["measured"], bottom, top, fields["nets"], fields["draws"])
-            low, high = -math.inf if low is None else low, math.inf if high is None else high
-            claim = predict(fields["id"], fields["statement"], low, high, chapter=fields["chapter"])
-            claim = claim.measure(estimate, seconds=fields["seconds"])
+            (bottom, top), counts = fields["predicted"], (fields["nets"], fields["draws"])
+            predicted = -math.inf if bottom is None else bottom, math.inf if top is None else top
+            texts = {name: fields[name] for name in ("chapter", "source", "setting", "kind", "unit")}
+            claim = cls(fields["id"], fields["statement"], predicted, **texts)
+            numbers = [(fields["measured"], *fields["interval"])] + [fields["raw"]] * (fields["raw"] is not None)
+            estimate, *raw = (Estimate(value, low, high, *counts) for value, low, high in numbers)
+            claim = claim.measure(estimate, seconds=fields["seconds"], raw=raw[0] if raw else None)
             stated = fields["verdict"]
         except (AttributeError, KeyError, TypeError) as error:
             raise ValueError(f"fields must be those of a measured claim; got {fields!r}") from error
@@ -160,23 +189,15 @@ class Claim:
         return self.measured
 
 
-def predict(id: str, statement: str, low: float | int, high: float | int, *, chapter: str) -> Claim:
-    """Write a prediction down, before the run.
-
-    Parameters
-    ----------
-    id, statement, chapter : str
-        See `Claim`.
-    low, high : float
-        Range that the theory allows, ends included; ``-math.inf`` and ``math.inf`` leave an end
-        open.
-
-    Returns
-    -------
-    Claim
-        Not measured yet: call `Claim.measure` on it.
-    """
-    return Claim(id, statement, (float(low), float(high)), chapter)
+def _range(predicted: tuple[float, float]) -> tuple[float, float]:
+    """Return the ends of a range as floats."""
+    try:
+        low, high = (float(check_number("predicted", end)) if math.isfinite(end) else end for end in predicted)
+    except (TypeError, ValueError):
+        low = high = math.nan
+    if not low <= high or low == math.inf or high == -math.inf:
+        raise ValueError(f"predicted must be (low, high), two numbers with low <= high; got {predicted!r}")
+    return low, high
 
 
 class Ledger:
@@ -184,7 +205,7 @@ class Ledger:
 
     Examples
     --------
-    >>> claim = predict("gain", "Averaging nets lowers the error.", 0.1, math.inf, chapter="c")
+    >>> claim = Claim("gain", "Averaging nets lowers the error.", (0.1, math.inf), "c", "derived", "all")
     >>> ledger = Ledger([claim.measure(Estimate(0.48, 0.47, 0.49, 20, 5), seconds=1)])
     >>> [claim.verdict for claim in ledger]
     ['holds']
@@ -233,51 +254,17 @@ class Ledger:
         return {"text/plain": _plain(self), "text/html": _html(self)}
 
 
-def record(claim: Claim) -> None:
-    """Show a measured claim in a notebook and glue its numbers for other pages to quote.
-
-    The glued keys are ``<id>-measured``, ``-interval``, ``-predicted``, ``-verdict``, ``-nets``
-    and ``-draws``, all formatted strings.
-
-    Parameters
-    ----------
-    claim : Claim
-        A measured claim; each id is recorded once in a book.
-
-    Raises
-    ------
-    ValueError, ImportError
-        If the claim is not measured yet; if IPython or myst-nb is not installed.
-    """
-    estimate = claim._estimate
-    texts = {
-        "measured": estimate.value_text,
-        "interval": estimate.interval_text,
-        "predicted": claim.predicted_text,
-        "verdict": claim.verdict,
-        "nets": str(estimate.nets),
-        "draws": str(estimate.draws),
-    }
-    try:
-        from IPython.display import display
-        from myst_nb import glue
-    except ImportError as error:
-        raise ImportError("record needs IPython and myst-nb: pip install myst-nb") from error
-    display(claim)
-    for key, text in texts.items():
-        glue(f"{claim.id}-{key}", text, display=False)
-
-
-def _cells(claim: Claim) -> tuple[str, ...]:
+def table_cells(claim: Claim) -> tuple[str, ...]:
     """Return the table cells of a claim beside its name, as texts in the order of `COLUMNS`."""
     if claim.measured is None:
         return claim.predicted_text, "not yet", "", "", ""
     nets, draws = str(claim.measured.nets), str(claim.measured.draws)
-    return claim.predicted_text, str(claim.measured), nets, draws, claim.verdict
+    raw = "" if claim.raw is None else f"; raw {claim.raw}"
+    return claim.predicted_text, f"{claim.measured}{raw}", nets, draws, claim.verdict
 
 
 def _plain(claims: Iterable[Claim]) -> str:
-    rows = [COLUMNS, *((claim.id, *_cells(claim)) for claim in claims)]
+    rows = [COLUMNS, *((claim.id, *table_cells(claim)) for claim in claims)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = (map(str.ljust, row, widths) for row in rows)
     return "\n".join("  ".join(line).rstrip() for line in lines)
@@ -287,7 +274,7 @@ def _html(claims: Iterable[Claim]) -> str:
     head = "".join(f'<th scope="col">{column}</th>' for column in COLUMNS)
     body = ""
     for claim in claims:
-        cells = "".join(f"<td>{escape(cell)}</td>" for cell in _cells(claim))
+        cells = "".join(f"<td>{escape(cell)}</td>" for cell in table_cells(claim))
         statement = f'<th scope="row">{escape(claim.statement)}</th>'
         body += f'<tr data-claim="{claim.id}">{statement}{cells}</tr>'
     return (

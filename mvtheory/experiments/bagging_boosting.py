@@ -29,7 +29,9 @@ from mvtheory.classical.decomposition import (
 )
 from mvtheory.classical.learners import TangentClassifier, tree_features
 from mvtheory.data import Sample
-from mvtheory.experiments.nets import DRAWS, FULL, NET_SETTING, Draw, Setting
+from mvtheory.experiments.base import DRAWS, FULL
+from mvtheory.experiments.nets import Draw
+from mvtheory.experiments.settings import NET_SETTING, Setting
 from mvtheory.measurement import Estimate, difference_over_draws, over_draws
 from mvtheory.persistence.store import cached
 

@@ -14,8 +14,10 @@ from mvtheory._check import check_choice, check_int, check_number
 from mvtheory.data import MultiView
 from mvtheory.distillation import Distillation, OnOff
 from mvtheory.ensemble import AverageCrossEntropy, average
-from mvtheory.experiments.nets import DRAWS, FULL, Draw, Setting
+from mvtheory.experiments.base import DRAWS, FULL
+from mvtheory.experiments.nets import Draw
 from mvtheory.experiments.random_features import STRATA, Tensors, _on_one_thread, _stack
+from mvtheory.experiments.settings import Setting
 from mvtheory.linear.linearization import Lazy, crossover, scaled_outputs, sharpness, train_linearized
 from mvtheory.measurement import Estimate, difference_over_draws, error_rate, over_draws
 from mvtheory.model import PatchNets, SReLU

@@ -1,149 +1,38 @@
-"""The experiments of the book: two settings, a few data draws, every net trained once.
+"""The nets of the book: a few data sets, every net trained once.
 
-A *draw* is one random frame, one training set and one pair of test sets. All nets
-of a draw see the same data. What a draw's nets learned is kept on disk
-(:func:`mvtheory.persistence.store.cached`), so that chapters share it.
+A *draw* is one data set: a random frame, a training set and a pair of test sets. All nets of a draw see the same data.
+What they learned is kept on disk (:func:`mvtheory.persistence.store.cached`), so that chapters share it.
 """
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, replace
-from functools import cached_property, lru_cache
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 import torch
-import torch.nn.functional as nnf
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from mvtheory._check import check_choice, check_int
 from mvtheory.data import MultiView, Sample
-from mvtheory.distillation import Distillation, OnOff, Rule
-from mvtheory.ensemble import AverageCrossEntropy, average, predict_lottery
-from mvtheory.measurement import Estimate, error_rate, over_draws
+from mvtheory.distillation import Distillation, Rule
+from mvtheory.ensemble import AverageCrossEntropy, average
+from mvtheory.experiments.base import DRAWS
+from mvtheory.experiments.settings import STUDENT_SETTING, Setting
+from mvtheory.measurement import error_rate, wrong
 from mvtheory.model import PatchNets, SReLU
 from mvtheory.persistence.store import LockedError, StoreError, cached
 from mvtheory.run import History, Run
 from mvtheory.training import Objective, Schedule, train
 
-__all__ = [
-    "DRAWS",
-    "FULL",
-    "NET_SETTING",
-    "STUDENT_SETTING",
-    "TASK",
-    "Draw",
-    "Nets",
-    "Setting",
-    "distilled_students",
-    "each_draw",
-    "expected_uncovered",
-    "lottery_control_variate",
-    "singles",
-    "summary",
-    "trained_average",
-]
+__all__ = ["Draw", "Nets", "distilled_students", "each_draw", "singles", "trained_average"]
 
 T = TypeVar("T")
-
-#: The multi-view distribution of the book, with weak views loud enough for students.
-TASK = MultiView(
-    k=10, P=22, d=64, C_p=2, C_weak=1, s=5.0, weak=(0.3, 0.3), rho=0.01, Gamma=0.15, noise_signal=0.1,
-    noise_background=0.35,
-)  # fmt: skip
-
-#: Whether the environment variable ``MVTHEORY_FULL`` is 1: five times the draws.
-FULL = check_choice("environment variable MVTHEORY_FULL", os.environ.get("MVTHEORY_FULL", "0"), ("0", "1")) == "1"
-
-#: The data draws that the book reports. The settings were chosen on others, with numbers up to 810.
-DRAWS = tuple(range(901, 951 if FULL else 911))
-
-
-@dataclass(frozen=True)
-class Setting:
-    """Everything that the results depend on, besides the draw.
-
-    Parameters
-    ----------
-    task : MultiView
-        The distribution.
-    multi, single : int
-        Training inputs of each kind.
-    activation : SReLU
-        Power and cut.
-    m : int
-        Neurons per class.
-    sigma_0 : float
-        Standard deviation of the initial weights.
-    members : int
-        Nets of a draw that form an ensemble.
-    ensembles : int
-        Disjoint ensembles of a draw.
-    pupils : int
-        Further nets of a draw: trained like the members, then taught.
-    averaged : int
-        Nets whose average is trained jointly.
-    schedule : Schedule
-        Training on labels.
-    lessons : Schedule
-        Training on labels and teacher.
-    weight : float
-        Weight of the distillation rule.
-    test_single, test_multi : int
-        Test inputs of each kind.
-    """
-
-    task: MultiView = TASK
-    multi: int = 798
-    single: int = 2
-    activation: SReLU = SReLU(q=3, varrho=12.0)
-    m: int = 8
-    sigma_0: float = 0.06
-    members: int = 10
-    ensembles: int = 1
-    students: int = 2
-    averaged: int = 5
-    schedule: Schedule = Schedule(steps=800, stop_loss=0.1, eta=12000.0, max_change=0.3)
-    distillation_schedule: Schedule = Schedule(steps=450, stop_loss=0.03, eta=4000.0, max_change=0.2)
-    weight: float = 4.0
-    test_single: int = 2000
-    test_multi: int = 1000
-
-    @property
-    def nets(self) -> int:
-        """Nets of a draw that learn from labels alone: all members, then the pupils."""
-        return self.members * self.ensembles + self.students
-
-    def rule(self, L: int) -> OnOff:
-        """Return the on/off rule for a teacher that is an average of `L` nets.
-
-        The murmur of a class is its output in the middle of the inputs that hold none of its views, as there are
-        :math:`(1 - s/k)^M` in expectation.
-        """
-        blank = (1 - self.task.s / self.task.k) ** self.task.M
-        return replace(OnOff.for_average(L), baseline_quantile=blank / 2)
-
-
-#: Where students find what they lack.
-STUDENT_SETTING = Setting()
-
-#: Where single nets keep one view: a higher power, fainter weak views, noise to memorise single-view inputs by, finer
-#: steps, and an end only when the last class of every net is loud.
-NET_SETTING = replace(
-    STUDENT_SETTING,
-    task=replace(TASK, weak=(0.2, 0.2), Gamma=0.29, noise_signal=0.05, noise_background=0.57),
-    multi=498,
-    ensembles=2,
-    students=0,
-    activation=SReLU(q=4, varrho=12.0),
-    sigma_0=0.3,
-    schedule=Schedule(steps=1600, stop_loss=0.01, eta=30000.0, max_change=0.2),
-)
 
 
 @dataclass(frozen=True)
@@ -249,12 +138,17 @@ class Nets:
 
     @property
     def students(self) -> Nets:
-        """The nets that will be taught."""
+        """The nets that a teacher will be distilled into, as the labels left them."""
         return self[self.draw.setting.nets - self.draw.setting.students :]
 
     def labels(self, where: str) -> Tensor:
         """Labels of ``"train"``, ``"single"`` or ``"multi"``."""
         return self.y[check_choice("where", where, self.y)]
+
+    def wrong(self, where: str) -> np.ndarray:
+        """Which inputs each net misclassifies, shape [L, n]."""
+        y = self.labels(where)
+        return wrong(self.outputs[where], y)
 
     def errors(self, where: str) -> np.ndarray:
         """Error of each net, shape [L]."""
@@ -268,7 +162,7 @@ class Nets:
 
 
 def singles(draw: Draw, *, wait: bool = True) -> Nets:
-    """Train the members of all ensembles and the pupils of a draw on the labels: single nets that differ by seed.
+    """Train the members of all ensembles and the students of a data set on the labels: single nets that differ by seed.
 
     Parameters
     ----------
@@ -280,41 +174,38 @@ def singles(draw: Draw, *, wait: bool = True) -> Nets:
     Returns
     -------
     Nets
-        Members first, then pupils.
+        Members first, then students.
     """
     s = draw.setting
     return _kept(draw, "singles", lambda: draw.init(0, s.nets), lambda: None, s.schedule, wait)
 
 
 def distilled_students(draw: Draw, teacher: str, rule: Rule | None = None, *, wait: bool = True) -> Nets:
-    """Teach the pupils of a draw: each goes on from what it learned from the labels.
+    """Distil into the students of a data set: each goes on from what it learned from the labels.
 
     Parameters
     ----------
     draw : Draw
         Data and setting.
     teacher : {"ensemble", "single"}
-        All learn from the average of the members, or pupil i from member i.
+        All learn from the average of the members, or student i from member i.
     rule : Rule, optional
-        How a student is compared with its teacher; by default the on/off rule, which asks of
-        both kinds of teacher the same: does one of its nets say on?
+        How a student is compared with its teacher; by default the on/off rule, which asks the same of
+        both kinds of teacher: is one of its nets on?
+    wait : bool
+        As in `singles`.
 
     Returns
     -------
     Nets
     """
     check_choice("teacher", teacher, ("ensemble", "single"))
-    s = draw.setting
+    s, base = draw.setting, singles(draw, wait=wait)
     rule = rule or s.rule(s.members if teacher == "ensemble" else 1)
-    base = singles(draw, wait=wait)
-
-    def lesson() -> Distillation:
-        G = base.members.outputs["train"]
-        G = average(G).expand(s.students, -1, -1) if teacher == "ensemble" else G[: s.students]
-        return Distillation(draw.train.y, G, rule, s.weight)
-
-    name = f"students of {teacher} by {rule}"
-    return _kept(draw, name, lambda: base.students.nets, lesson, s.distillation_schedule, wait)
+    start, F = base.students.nets, base.members.outputs["train"]
+    G = average(F).expand(s.students, -1, -1) if teacher == "ensemble" else F[: s.students]
+    objective = lambda: Distillation(draw.train.y, G, rule, s.weight)  # noqa: E731
+    return _kept(draw, f"students of {teacher} by {rule}", lambda: start, objective, s.distillation_schedule, wait)
 
 
 def trained_average(draw: Draw, *, wait: bool = True) -> Nets:
@@ -334,73 +225,6 @@ def trained_average(draw: Draw, *, wait: bool = True) -> Nets:
     s = draw.setting
     objective = lambda: AverageCrossEntropy(draw.train.y)  # noqa: E731
     return _kept(draw, "trained average", lambda: draw.init(0, s.averaged), objective, s.schedule, wait)
-
-
-def lottery_control_variate(draw: Draw, groups: Iterable[Iterable[int]]) -> float:
-    r"""Return what chance adds to the error of groups of nets: a control variate, with expectation zero.
-
-    The lottery names the view that each net will keep before it is trained. It says on which share of the
-    single-view test inputs all nets of a group will lack the kept view, and, from other initialisations, how large
-    this share is on average. The difference, a mean over `groups`, is luck: a measured error minus its luck has the
-    same expectation and varies less.
-
-    Parameters
-    ----------
-    draw : Draw
-        The data.
-    groups : iterable of iterables of int
-        Numbers of the nets of each group; all groups are of one size.
-
-    Returns
-    -------
-    float
-        In [-1, 1].
-    """
-    named, test, rows = predicted_views(draw)[0], draw.test_single, [list(group) for group in groups]
-    for group in rows:
-        check_choice("size of a group (that of the first)", len(group), (len(rows[0]),))
-    blind = named[:, test.y] != test.kept  # [nets, n]
-    drawn = [float(blind[group].all(0).double().mean()) for group in rows]
-    return sum(drawn) / len(drawn) - expected_uncovered(draw, len(rows[0]))
-
-
-def expected_uncovered(draw: Draw, L: int) -> float:
-    r"""Return the share of single-view test inputs that `L` nets of a draw all lack, in expectation over their seeds.
-
-    With fair lots it is :math:`(1 - 1/M)^L`; a training set that shows one view a little more strongly lifts it.
-    Where a view wins with probability :math:`\pi`, all lack it with probability :math:`(1 - \pi)^L`. A power of
-    an estimated :math:`\pi` is too large on average. So we ask instead how likely it is that `L` of the 400 other
-    initialisations, drawn without replacement, all lack the view: this has the right expectation.
-
-    Parameters
-    ----------
-    draw : Draw
-        The data.
-    L : int, >= 1
-        Nets; at most 400.
-
-    Returns
-    -------
-    float
-        In [0, 1].
-    """
-    check_int("L", L, low=1, high=_OTHERS)
-    lacking = _OTHERS - predicted_views(draw)[1]  # initialisations without the view, [k, M]
-    among = torch.arange(L, dtype=torch.float64)  # already drawn
-    return float(((lacking[..., None] - among) / (_OTHERS - among)).prod(-1).mean())
-
-
-#: Initialisations, besides those of the nets, that say how often the lottery names each view.
-_OTHERS = 400
-
-
-@lru_cache(maxsize=64)
-def predicted_views(draw: Draw) -> tuple[Int[Tensor, "L k"], Int[Tensor, "k M"]]:
-    """Return the views named for the nets of a draw, and how many of the other initialisations name each view."""
-    s = draw.setting
-    views, others = draw.task.views, draw.init(100_000, _OTHERS)
-    named = predict_lottery(draw.init(0, s.nets), views, draw.train)
-    return named, nnf.one_hot(predict_lottery(others, views, draw.train), s.task.M).sum(0)
 
 
 def each_draw(
@@ -461,48 +285,8 @@ def _kept(
         history = {f"history {field}": value for field, value in vars(run.history).items()}
         return {"W": run.nets.W, **outputs, **labels, **history}, {}
 
-    key = {"study": name, "draw": draw.number, "setting": asdict(draw.setting), "schedule": asdict(schedule)}
+    key = {"nets": name, "draw": draw.number, "setting": draw.setting, "schedule": schedule}
     tensors, meta = cached(key, compute, wait=wait, checkpoint=True)
     part = lambda prefix: {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}  # noqa: E731
     run = Run(PatchNets(tensors["W"], draw.setting.activation), History(**part("history ")))
     return Nets(draw, run.nets, part("output "), part("label "), run.history, meta["seconds"])
-
-
-def summary(
-    draws: Iterable[int] = DRAWS, sharp: Setting = NET_SETTING, distillation_schedule: Setting = STUDENT_SETTING
-) -> dict[str, Estimate]:
-    """Measure the errors on single-view test inputs that the theory is about.
-
-    Parameters
-    ----------
-    draws : iterable of int
-        Numbers of the draws.
-    sharp, lessons : Setting
-        The setting of nets and averages, and that of students.
-
-    Returns
-    -------
-    dict of str to Estimate
-        Of a single net, the ensemble, a distilled and a self-distilled net, and the trained average.
-    """
-    draws = list(draws)
-    taught = {
-        kind: each_draw(distilled_students, draws, distillation_schedule, kind) for kind in ("ensemble", "single")
-    }
-    base = each_draw(singles, draws, sharp)
-    joint = each_draw(trained_average, draws, sharp)
-
-    def estimate(errors: list[Any], nets: int | None = None) -> Estimate:
-        return over_draws(errors, points=sharp.test_single, nets=nets)
-
-    averages = [[nets.average_error("single")] for nets in joint]
-    return {
-        "single": estimate([nets.errors("single") for nets in base]),
-        "ensemble": estimate(
-            [[ensemble.average_error("single") for ensemble in nets.ensembles] for nets in base],
-            len(draws) * sharp.ensembles * sharp.members,
-        ),
-        "distilled": estimate([nets.errors("single") for nets in taught["ensemble"]]),
-        "self-distilled": estimate([nets.errors("single") for nets in taught["single"]]),
-        "trained average": estimate(averages, len(draws) * sharp.averaged),
-    }

@@ -11,7 +11,9 @@ from torch import Tensor
 from mvtheory._check import check_int, check_number
 from mvtheory.distillation import Distillation, OneSided, OnOff, Rule
 from mvtheory.ensemble import average
-from mvtheory.experiments.nets import DRAWS, FULL, STUDENT_SETTING, Draw, Setting
+from mvtheory.experiments.base import DRAWS, FULL
+from mvtheory.experiments.nets import Draw
+from mvtheory.experiments.settings import STUDENT_SETTING, Setting
 from mvtheory.persistence.store import cached
 from mvtheory.reduced.reduction import ViewNets, reduce_to_all_views
 from mvtheory.training import Schedule, train

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from mvtheory._check import check_int, check_number
-from mvtheory.experiments.nets import TASK, Draw, Setting
+from mvtheory.experiments.nets import Draw
+from mvtheory.experiments.settings import TASK, Setting
 from mvtheory.measurement import error_rate
 from mvtheory.model import PatchNets, SReLU
 from mvtheory.persistence.store import cached

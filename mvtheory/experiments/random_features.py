@@ -11,7 +11,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mvtheory._check import check_choice, check_int
-from mvtheory.experiments.nets import DRAWS, FULL, STUDENT_SETTING, Draw, Setting
+from mvtheory.experiments.base import DRAWS, FULL
+from mvtheory.experiments.nets import Draw
+from mvtheory.experiments.settings import STUDENT_SETTING, Setting
 from mvtheory.linear.comparison import METHODS, compare
 from mvtheory.linear.feature_maps import gaussian_weights, relu_features, tangent_features, view_feature_norm
 from mvtheory.linear.ridge import every_fifth

@@ -7,7 +7,7 @@ vary less than wall time where other work shares the machine.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
 from typing import TYPE_CHECKING
@@ -18,7 +18,8 @@ import torch
 from mvtheory._check import check_choice, check_int
 from mvtheory.data import MultiView
 from mvtheory.ensemble import average, learned_views
-from mvtheory.experiments.nets import NET_SETTING, Draw
+from mvtheory.experiments.nets import Draw
+from mvtheory.experiments.settings import NET_SETTING
 from mvtheory.measurement import Estimate, error_rate, over_draws
 from mvtheory.model import PatchNets, SReLU
 from mvtheory.reduced.reduction import OwnViewNets, draw_strengths
@@ -28,7 +29,7 @@ from mvtheory.training import Schedule, train
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-__all__ = ["FOLD", "exponents", "law", "step"]
+__all__ = ["FOLD", "STUDIES", "exponents", "law", "step"]
 
 #: Nets of a cell of :func:`law`.
 FOLD = 4
@@ -158,3 +159,7 @@ def exponents(table: DataFrame, value: str, sizes: Sequence[str]) -> dict[str, E
             raise ValueError(f"table must vary {', '.join(sizes)} apart from each other in every draw")
         fits.append(np.linalg.lstsq(design, np.log(rows[value].to_numpy(dtype=float)), rcond=None)[0])
     return {name: over_draws([[fit[i]] for fit in fits], points=None) for i, name in enumerate(sizes)}
+
+
+#: Functions for sweeps, by name.
+STUDIES: Mapping[str, Callable[..., Mapping[str, float]]] = {"law": law, "step": step}

@@ -15,7 +15,9 @@ from mvtheory.data import GaussianMixture, MultiView, Sample
 from mvtheory.diagnose import diagnose
 from mvtheory.distillation import Distillation, OnOff, Temperature
 from mvtheory.ensemble import AverageCrossEntropy, average
-from mvtheory.experiments.nets import FULL, STUDENT_SETTING, Draw
+from mvtheory.experiments.base import FULL
+from mvtheory.experiments.nets import Draw
+from mvtheory.experiments.settings import STUDENT_SETTING
 from mvtheory.measurement import Estimate, difference_over_draws, error_rate, over_draws
 from mvtheory.model import PatchNets, SReLU
 from mvtheory.persistence.store import cached

@@ -8,7 +8,7 @@ from reference import refused
 
 from mvtheory import MultiView
 from mvtheory.experiments.bagging_boosting import METHODS, PLACES, ClassicalStudy
-from mvtheory.experiments.nets import NET_SETTING
+from mvtheory.experiments.settings import NET_SETTING
 
 TASK = MultiView(k=5, P=14, d=30, C_p=2, C_weak=1, s=2.0, weak=(0.2, 0.2), Gamma=0.3, noise_background=0.6)
 SMALL = replace(NET_SETTING, task=TASK, multi=150, single=2, test_single=200, test_multi=200)

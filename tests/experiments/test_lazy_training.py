@@ -20,7 +20,8 @@ from mvtheory import (
     train,
 )
 from mvtheory.experiments.lazy_training import LazyResults, LazyStudy, _half
-from mvtheory.experiments.nets import Draw, Setting
+from mvtheory.experiments.nets import Draw
+from mvtheory.experiments.settings import Setting
 from mvtheory.linear.feature_maps import tangent_features
 from mvtheory.linear.linearization import Lazy, crossover, scaled_outputs, sharpness, train_linearized
 

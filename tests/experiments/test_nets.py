@@ -14,19 +14,20 @@ from mvtheory import training
 from mvtheory.data import MultiView
 from mvtheory.distillation import Distillation, OnOff, Temperature
 from mvtheory.ensemble import predict_lottery
+from mvtheory.experiments.base import DRAWS
+from mvtheory.experiments.control_variate import (
+    expected_uncovered,
+    lottery_control_variate,
+)
 from mvtheory.experiments.nets import (
-    DRAWS,
-    NET_SETTING,
-    STUDENT_SETTING,
     Draw,
     distilled_students,
     each_draw,
-    expected_uncovered,
-    lottery_control_variate,
     singles,
     summary,
     trained_average,
 )
+from mvtheory.experiments.settings import NET_SETTING, STUDENT_SETTING
 from mvtheory.persistence.store import LockedError
 from mvtheory.training import Schedule, train
 

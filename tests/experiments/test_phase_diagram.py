@@ -7,7 +7,8 @@ import pytest
 import torch
 from reference import refused
 
-from mvtheory import Schedule, SReLU, average, error_rate, over_draws, predict, reduce_to_own_views, train
+from mvtheory import Schedule, SReLU, average, error_rate, over_draws, predict, train
+from mvtheory.reduced.reduction import reduce_to_own_views
 from mvtheory.experiments.nets import Draw
 from mvtheory.experiments.phase_diagram import CLEAN, PhaseStudy, reduced
 

@@ -1,0 +1,222 @@
+"""Claims about averages of nets: the ensemble, the law of its size, and the average that is trained jointly."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache, partial
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from mvtheory.ensemble import average, groups, learned_views, predict_lottery, view_outputs
+from mvtheory.experiments.base import DRAWS, Measurement
+from mvtheory.experiments.control_variate import lottery_control_variate
+from mvtheory.experiments.nets import Draw, Nets, each_draw, singles, trained_average
+from mvtheory.experiments.settings import NET_SETTING, Setting
+from mvtheory.measurement import Estimate, difference_over_draws, error_rate, over_draws, wrong
+from mvtheory.model import PatchNets
+
+__all__ = [
+    "ESTIMATORS",
+    "average_errors",
+    "error_curves",
+    "factor",
+    "pooled",
+    "random_choices",
+    "trained_average_error",
+]
+
+#: Sizes of averages whose error is a claim of its own.
+SIZES = range(1, 9)
+
+
+def random_choices(nets: int, largest: int, count: int = 100, seed: int = 0) -> dict[int, list[list[int]]]:
+    """Draw `count` choices of L of so many nets for L = 2, 3, ...; for L = 1 each net once.
+
+    Parameters
+    ----------
+    nets, largest : int, >= 1
+        Nets that there are, and the largest L.
+    count : int, >= 1
+        Choices of each size.
+    seed : int, >= 0
+        The same seed gives the same choices.
+
+    Returns
+    -------
+    dict of int to list of list of int
+    """
+    rng = np.random.default_rng(seed)
+    choices = {L: [rng.permutation(nets)[:L].tolist() for _ in range(count)] for L in range(1, largest + 1)}
+    return choices | {1: [[net] for net in range(nets)]}
+
+
+def average_errors(
+    F: Float[Tensor, "L n k"], y: Int[Tensor, " n"], choices: Mapping[int, Iterable[Sequence[int]]]
+) -> Float[np.ndarray, " sizes"]:
+    """Return the error of averages of nets by size, a mean over choices of nets.
+
+    Parameters
+    ----------
+    F : Tensor, shape [L, n, k]
+        Outputs of L nets.
+    y : Tensor of int, shape [n]
+        Labels.
+    choices : dict of int to lists of lists of int
+        By size, the numbers of the nets in each average.
+
+    Returns
+    -------
+    array, shape [sizes]
+    """
+    return np.array([np.mean([error_rate(average(F[list(c)]), y) for c in some]) for some in choices.values()])
+
+
+def factor(errors: Float[np.ndarray, " L"]) -> float:
+    r"""Return the factor by which one more net multiplies the error, :math:`(e_2 + ... + e_L) / (e_1 + ... + e_{L-1})`.
+
+    If :math:`e_L = c f^L`, it is f, whatever c is.
+
+    Parameters
+    ----------
+    errors : array, shape [L]
+        Errors of averages of 1, 2, ..., L nets.
+
+    Returns
+    -------
+    float
+    """
+    return float(np.sum(errors[1:]) / np.sum(errors[:-1]))
+
+
+@lru_cache(maxsize=4)
+def error_curves(
+    draws: tuple[int, ...], setting: Setting
+) -> tuple[Float[np.ndarray, "draws L"], Float[np.ndarray, "draws L"], float]:
+    """Return errors of averages on single-view inputs by size, as met and adjusted, and the seconds of the training.
+
+    Each is a mean over 100 choices of a data set's nets. The adjusted ones are without the sampling variation of the
+    learned views, see :func:`mvtheory.experiments.control_variate.lottery_control_variate`.
+
+    Parameters
+    ----------
+    draws : tuple of int
+        Numbers of the data sets.
+    setting : Setting
+        Nets and data.
+
+    Returns
+    -------
+    raw, adjusted : array, shape [draws, L]
+    seconds : float
+    """
+    base = each_draw(singles, draws, setting)
+    choices = random_choices(setting.nets, setting.members)
+    raw = np.array([average_errors(nets.outputs["single"], nets.labels("single"), choices) for nets in base])
+    variate = [[lottery_control_variate(nets.draw, some) for some in choices.values()] for nets in base]
+    return raw, raw - np.array(variate), sum(nets.seconds for nets in base)
+
+
+def ensemble(draws: Sequence[int] = DRAWS, setting: Setting = NET_SETTING) -> Measurement:
+    """Measure the error of averages of all members on single-view inputs."""
+    return average_error(setting.members, draws, setting)
+
+
+def average_error(L: int, draws: Sequence[int] = DRAWS, setting: Setting = NET_SETTING) -> Measurement:
+    """Measure the error of averages of `L` nets on single-view inputs."""
+    raw, adjusted, seconds = error_curves(tuple(draws), setting)
+    count = setting.nets * len(raw)
+    estimates = [
+        over_draws(e[:, L - 1, None], points=setting.test_single, bounds=(-1, 1), nets=count) for e in (adjusted, raw)
+    ]
+    return Measurement(estimates[0], seconds, estimates[1])
+
+
+def law(draws: Sequence[int] = DRAWS, setting: Setting = NET_SETTING) -> Measurement:
+    """Measure the factor by which one more net multiplies the error."""
+    raw, adjusted, seconds = error_curves(tuple(draws), setting)
+    count = setting.nets * len(raw)
+    estimates = [over_draws([[factor(row)] for row in e], points=None, nets=count) for e in (adjusted, raw)]
+    return Measurement(estimates[0], seconds, estimates[1])
+
+
+def train_average(draws: Sequence[int] = DRAWS, setting: Setting = NET_SETTING) -> Measurement:
+    """Measure the error of averages that are trained jointly, minus that of single nets."""
+    joint, base = each_draw(trained_average, draws, setting), each_draw(singles, draws, setting)
+    gap = difference_over_draws(
+        [[nets.average_error("single")] for nets in joint],
+        [nets.errors("single") for nets in base],
+        points=setting.test_single,
+        nets=(setting.averaged + setting.nets) * len(base),
+    )
+    return Measurement(gap, sum(nets.seconds for nets in joint))
+
+
+def trained_average_error(draws: Sequence[int] = DRAWS, setting: Setting = NET_SETTING) -> Estimate:
+    """Return the error on single-view inputs of averages that are trained jointly."""
+    joint = each_draw(trained_average, draws, setting)
+    errors = [[nets.average_error("single")] for nets in joint]
+    return over_draws(errors, points=setting.test_single, nets=setting.averaged * len(joint))
+
+
+def group_errors(base: Sequence[Nets], L: int) -> list[Float[np.ndarray, " g"]]:
+    """Return, for each data set, the errors on single-view inputs of the averages of disjoint groups of `L` nets."""
+    return [error_rate(groups(nets.outputs["single"], L), nets.labels("single")) for nets in base]
+
+
+def pooled(nets: PatchNets) -> PatchNets:
+    """Return all neurons of L nets as those of one wide net."""
+    L, k, m, d = nets.W.shape
+    return PatchNets(nets.W.transpose(0, 1).reshape(1, k, L * m, d), nets.activation)
+
+
+def views_of_trained_average(run: Nets) -> tuple[Int[Tensor, "1 k"], Int[Tensor, "1 k"], Bool[Tensor, "1 k"]]:
+    """Return the views predicted for a trained average as one wide net, those learned, and whether one is lacking."""
+    views, draw = run.draw.task.views, run.draw
+    before, after = pooled(draw.init(0, len(run.nets))), pooled(run.nets)
+    lacking = ~learned_views(after, views).all(-1)
+    return predict_lottery(before, views, draw.train), view_outputs(after, views).argmax(-1), lacking
+
+
+def first_view_probability(draw: Draw, count: int = 400) -> Float[Tensor, " k"]:
+    """Return the share of other initialisations for which the first view of each class is predicted."""
+    predicted = predict_lottery(draw.init(1000, count), draw.task.views, draw.train)
+    return predicted.eq(0).double().mean(0)
+
+
+def drowned_share(base: Sequence[Nets], L: int, choices: Sequence[Sequence[int]]) -> float:
+    """Return the share of single-view inputs on which an average errs, of those that exactly one of its nets can answer.
+
+    Parameters
+    ----------
+    base : sequence of Nets
+        Nets of the data sets.
+    L : int, >= 1
+        Nets in an average.
+    choices : sequence of sequences of int
+        The nets of each average.
+
+    Returns
+    -------
+    float
+        In [0, 1].
+    """
+    answered, missed = 0, 0
+    for nets in base:
+        y, test = nets.labels("single"), nets.draw.test_single
+        holds = learned_views(nets.nets, nets.draw.task.views)[:, y, test.kept]  # [nets, n]
+        for chosen in choices:
+            alone = holds[chosen].sum(0) == 1
+            answered += int(alone.sum())
+            missed += int((alone.numpy() & wrong(average(nets.outputs["single"][chosen]), y)).sum())
+    return missed / answered
+
+
+#: The estimators of the chapter's claims, by id.
+ESTIMATORS: Mapping[str, Callable[..., Measurement]] = {
+    "ensemble": ensemble,
+    "law": law,
+    "train-average": train_average,
+    **{f"law-{L}": partial(average_error, L) for L in SIZES},
+}

@@ -1,0 +1,286 @@
+"""The table of claims: what the theory predicts, in which range, and where the range comes from.
+
+A prediction is written before its run if it stands in this table. Chapters, the index, the README's figure, the command
+line and the tests read it, and nobody writes a range twice. Each claim is measured by one function:
+:func:`mvtheory.experiments.measure`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from mvtheory.claims import Claim
+
+__all__ = ["CLAIMS"]
+
+INF = math.inf
+THEOREM, DERIVED, TOLERANCE = "theorem", "derived", "our tolerance"
+
+# Settings by name: those of mvtheory.experiments.settings, or a study's own.
+NETS, STUDENTS = "single nets", "students"
+
+
+def _claim(id: str, statement: str, low: float, high: float, source: str, setting: str, **more: Any) -> Claim:
+    return Claim(id, statement, (low, high), "-", source, setting, **more)
+
+
+# fmt: off
+_TABLE: Mapping[str, list[Claim]] = {
+    "02-single-model": [
+        _claim("single", "Error of a single net on single-view inputs",
+               0.49, 0.51, THEOREM, NETS),
+        _claim("multi", "Error of a single net on multi-view inputs",
+               0, 0.005, TOLERANCE, NETS),
+        _claim("lottery", "Share of (net, class) that learn the view predicted at initialisation",
+               0.97, 1, TOLERANCE, NETS),
+    ],
+    "03-ensembling": [
+        _claim("ensemble", "Error of an average of 10 nets on single-view inputs",
+               0, 0.01, THEOREM, NETS),
+        _claim("law", "Factor on the error by each further net (one half by the law)",
+               0.4, 0.6, TOLERANCE, NETS),
+        _claim("train-average", "Error of a trained average of 5 nets, minus that of a single net",
+               -0.05, 0.05, TOLERANCE, NETS),
+        _claim("law-1", "Error of one net (2^-1 by the law)",
+               0.49, 0.51, TOLERANCE, NETS),
+        _claim("law-2", "Error of an average of 2 nets (2^-2 by the law)",
+               0.24, 0.26, TOLERANCE, NETS),
+        _claim("law-3", "Error of an average of 3 nets (2^-3 by the law)",
+               0.115, 0.135, TOLERANCE, NETS),
+        _claim("law-4", "Error of an average of 4 nets (2^-4 by the law)",
+               0.0525, 0.0725, TOLERANCE, NETS),
+        _claim("law-5", "Error of an average of 5 nets (2^-5 by the law)",
+               0.0212, 0.0413, TOLERANCE, NETS),
+        _claim("law-6", "Error of an average of 6 nets (2^-6 by the law)",
+               0.0056, 0.0256, TOLERANCE, NETS),
+        _claim("law-7", "Error of an average of 7 nets (2^-7 by the law)",
+               0, 0.0178, TOLERANCE, NETS),
+        _claim("law-8", "Error of an average of 8 nets (2^-8 by the law)",
+               0, 0.0139, TOLERANCE, NETS),
+    ],
+    "04-distillation": [
+        _claim("single-lessons", "Error of a single net on single-view inputs, in the setting of students",
+               0.49, 0.51, THEOREM, STUDENTS),
+        _claim("dark", "The ensemble's outputs for wrong classes say which views are present",
+               0.9, INF, TOLERANCE, STUDENTS),
+        _claim("dark-neither", "Mean output for a class of which neither view is present, minus that of its holders",
+               -0.1, 0.1, TOLERANCE, STUDENTS),
+        _claim("dark-first", "Mean output for a class of which first view is present, minus that of its holders",
+               -0.1, 0.1, TOLERANCE, STUDENTS),
+        _claim("dark-second", "Mean output for a class of which second view is present, minus that of its holders",
+               -0.1, 0.1, TOLERANCE, STUDENTS),
+        _claim("dark-both", "Mean output for a class of which both views are present, minus that of its holders",
+               -0.1, 0.1, TOLERANCE, STUDENTS),
+        _claim("distill", "Error of a student of the ensemble on single-view inputs",
+               0, 0.01, THEOREM, STUDENTS),
+        _claim("ensemble-after-kd", "Error of one student of the ensemble minus that of the students' average",
+               -0.02, 0.02, TOLERANCE, STUDENTS),
+        _claim("one-sided-called", "The paper's rule, ensemble's students: error beyond what their nets lack, minus "
+               "what the race called, mean over k",
+               -0.03, 0.03, TOLERANCE, "noise-free, strong weak views"),
+        _claim("one-sided", "Error of students by the paper's rule minus the two-sided rule, 40 classes",
+               -0.02, 0.02, TOLERANCE, "noise-free, strong weak views"),
+    ],
+    "05-self-distillation": [
+        _claim("self-distill", "Error of a student of one net on single-view inputs",
+               0, 0.26, THEOREM, STUDENTS),
+        _claim("self-distill-product", "Error of a student of one net, minus the share of inputs on which its teacher "
+               "and its label-trained self both err",
+               -0.05, 0.05, TOLERANCE, STUDENTS),
+    ],
+    "06-random-features": [
+        _claim("rf-ensemble", "Fixed features: error of one model minus that of the ensemble",
+               0, INF, THEOREM, "students, fixed features", kind="check"),
+        _claim("rf-train-average", "Fixed features: trained average minus ensemble",
+               -0.05, 0.05, TOLERANCE, "students, fixed features"),
+        _claim("rf-distill", "Fixed features: error with a teacher minus without",
+               -0.05, 0.05, TOLERANCE, "students, fixed features"),
+        _claim("rf-ensemble-relu", "Random ReLU features: error of one model minus that of the ensemble",
+               0, INF, THEOREM, "students, fixed features", kind="check"),
+        _claim("rf-train-average-relu", "Random ReLU features: trained average minus ensemble",
+               -0.05, 0.05, TOLERANCE, "students, fixed features"),
+        _claim("rf-distill-relu", "Random ReLU features: error with a teacher minus without",
+               -0.05, 0.05, TOLERANCE, "students, fixed features"),
+        _claim("rf-ensemble-digits", "Fixed features, digits: error of one model minus that of the ensemble",
+               0, INF, THEOREM, "digits", kind="check", unit="split of the images"),
+        _claim("rf-train-average-digits", "Fixed features, digits: trained average minus ensemble",
+               -0.05, 0.05, TOLERANCE, "digits", unit="split of the images"),
+        _claim("rf-distill-digits", "Fixed features, digits: error with a teacher minus without",
+               -0.05, 0.05, TOLERANCE, "digits", unit="split of the images"),
+        _claim("rf-ensemble-relu-digits", "Random ReLU features, digits: error of one model minus that of the ensemble",
+               0, INF, THEOREM, "digits", kind="check", unit="split of the images"),
+        _claim("rf-train-average-relu-digits", "Random ReLU features, digits: trained average minus ensemble",
+               -0.05, 0.05, TOLERANCE, "digits", unit="split of the images"),
+        _claim("rf-distill-relu-digits", "Random ReLU features, digits: error with a teacher minus without",
+               -0.05, 0.05, TOLERANCE, "digits", unit="split of the images"),
+    ],
+    "07-lazy": [
+        _claim("lazy-limit", "Laziest nets: distance of their outputs to the tangent model's, relative",
+               0, 0.05, TOLERANCE, "lazy scales"),
+        _claim("lazy-rate", "Powers of ten that this distance loses per power of ten of the scale",
+               0.9, 1.1, TOLERANCE, "lazy scales"),
+        _claim("lazy-dial", "Gain of students, feature-learning end minus lazy end",
+               0, INF, DERIVED, "lazy scales", kind="check"),
+        _claim("lazy-average", "Trained average minus ensemble, feature-learning end minus lazy end",
+               0, INF, DERIVED, "lazy scales", kind="check"),
+        _claim("lazy-teacher", "Gain of lazy students from an ensemble that learned its features",
+               -0.05, 0.05, TOLERANCE, "lazy scales"),
+        _claim("lazy-crossing", "Powers of ten between the predicted scale and that at which students lose half "
+               "their gain",
+               -1, 1, TOLERANCE, "lazy scales"),
+    ],
+    "08-classical": [
+        _claim("classical-bagging", "Bagged trees: fall of the squared loss, over the fall predicted from other "
+               "training sets",
+               0.9, 1.1, TOLERANCE, NETS),
+        _claim("classical-stable", "Linear model: error of one minus that of twenty bagged",
+               -0.02, 0.02, TOLERANCE, NETS),
+        _claim("classical-margin", "Boosted trees: rise of the margins after the last training error",
+               0, INF, DERIVED, NETS, kind="check"),
+        _claim("classical-boosting", "Boosted trees: fall of the test error over the same rounds",
+               0, INF, DERIVED, NETS),
+        _claim("classical-votes", "Nets: what averaging ten adds to the margins of the votes in training",
+               -0.01, 0.01, TOLERANCE, NETS, kind="check"),
+        _claim("classical-bias", "Nets: share of the squared loss that no average can remove",
+               0.45, 0.55, TOLERANCE, NETS),
+        _claim("classical-trees", "Bagged trees: factor on the error by each further one, minus the factor by variance",
+               -0.09, 0.09, DERIVED, NETS),
+        _claim("classical", "Nets: factor on the error by each further one, minus the factor by variance",
+               -0.27, -0.09, DERIVED, NETS),
+        _claim("classical-lottery", "Error of a tree that sees the views, on single-view inputs",
+               0.43, 0.47, TOLERANCE, NETS),
+    ],
+    "09-structure": [
+        _claim("structure", "Gain, ensemble: Gaussian mixture",
+               -0.01, 0.01, TOLERANCE, "Gaussian mixture"),
+        _claim("structure-distill", "Gain, distilled: Gaussian mixture",
+               -0.01, 0.01, TOLERANCE, "Gaussian mixture"),
+        _claim("structure-self", "Gain, self-distilled: Gaussian mixture",
+               -0.01, 0.01, TOLERANCE, "Gaussian mixture"),
+        _claim("structure-teacher", "Gain, ensemble: labels of a net",
+               -0.01, 0.01, TOLERANCE, "labels of a net"),
+        _claim("structure-teacher-distill", "Gain, distilled: labels of a net",
+               -0.01, 0.01, TOLERANCE, "labels of a net"),
+        _claim("structure-teacher-self", "Gain, self-distilled: labels of a net",
+               -0.01, 0.01, TOLERANCE, "labels of a net"),
+        _claim("structure-single-view", "Gain, ensemble: one view shown",
+               -0.01, 0.01, TOLERANCE, "one view shown", kind="check"),
+        _claim("structure-single-view-distill", "Gain, distilled: one view shown",
+               -0.01, 0.01, TOLERANCE, "one view shown", kind="check"),
+        _claim("structure-single-view-self", "Gain, self-distilled: one view shown",
+               -0.01, 0.01, TOLERANCE, "one view shown", kind="check"),
+        _claim("structure-never-missing", "Gain, ensemble: no view missing",
+               -0.01, 0.01, TOLERANCE, "no view missing", kind="check"),
+        _claim("structure-never-missing-distill", "Gain, distilled: no view missing",
+               -0.01, 0.01, TOLERANCE, "no view missing", kind="check"),
+        _claim("structure-never-missing-self", "Gain, self-distilled: no view missing",
+               -0.01, 0.01, TOLERANCE, "no view missing", kind="check"),
+        _claim("structure-noise", "Gain, ensemble: wrong labels",
+               0.01, INF, DERIVED, "wrong labels"),
+        _claim("structure-noise-distill", "Gain, distilled: wrong labels",
+               0, INF, DERIVED, "wrong labels"),
+        _claim("structure-noise-self", "Gain, self-distilled: wrong labels",
+               -0.01, 0.01, TOLERANCE, "wrong labels"),
+        _claim("structure-control", "Gain, ensemble: control: two views",
+               0.4, 0.5, TOLERANCE, "two views, small"),
+        _claim("structure-control-distill", "Gain, distilled: control: two views",
+               0.2, 0.5, TOLERANCE, "two views, small", kind="check"),
+        _claim("structure-control-self", "Gain, self-distilled: control: two views",
+               0.05, 0.5, TOLERANCE, "two views, small", kind="check"),
+        _claim("structure-settled", "Labels of a net: disagreements of two nets that their average resolves correctly",
+               0.4, 0.75, TOLERANCE, "labels of a net"),
+        _claim("structure-noise-settled", "Wrong labels: disagreements of two nets that their average resolves "
+               "correctly",
+               0.4, 0.75, TOLERANCE, "wrong labels"),
+        _claim("structure-control-settled", "Control with two views: disagreements of two nets that their average resolves "
+               "correctly",
+               0.9, 1, TOLERANCE, "two views, small"),
+        _claim("structure-noise-average", "Wrong labels: error of the trained average minus that of the ensemble",
+               -INF, 0.01, TOLERANCE, "wrong labels"),
+        _claim("structure-dial-ratio", "Views with overlap 0.4: ratio of a winner's overlaps minus that of the formula",
+               -0.05, 0.05, TOLERANCE, "overlapping views"),
+        _claim("structure-dial-half", "Overlap at which half of the gain is gone, others at 0.4, minus that of the "
+               "formula",
+               -0.03, 0.03, TOLERANCE, "overlapping views"),
+        _claim("structure-dial-half-faint", "Overlap at which half of the gain is gone, others at 0.2, minus that of the "
+               "formula",
+               -0.03, 0.03, TOLERANCE, "overlapping views"),
+        _claim("structure-dial-end", "Gain of an ensemble where the two views are one",
+               -0.01, 0.01, TOLERANCE, "overlapping views", kind="check"),
+    ],
+    "10-digits": [
+        _claim("digits-single", "Digits: error of a single net on single-view inputs",
+               0.25, 0.75, TOLERANCE, "digits", unit="split of the images"),
+        _claim("digits-ensemble", "Digits: share of that error that the ensemble removes",
+               0.75, 1, TOLERANCE, "digits", unit="split of the images"),
+        _claim("digits-distill", "Digits: share of the ensemble's gain that goes to a distilled net",
+               0.75, 1.25, TOLERANCE, "digits", unit="split of the images"),
+        _claim("digits-self-distill", "Digits: share of the ensemble's gain that goes to a self-distilled net",
+               0.25, 0.75, TOLERANCE, "digits", unit="split of the images"),
+        _claim("digits-train-average", "Digits: share of the ensemble's gain that goes to a trained average",
+               -0.25, 0.25, TOLERANCE, "digits", unit="split of the images"),
+        _claim("digits-lottery", "Digits: share of net and class with a gap above a half, separate filters",
+               0.75, 1, TOLERANCE, "digits", unit="split of the images"),
+        _claim("digits-control", "Digits: share of net and class with a gap above a half, shared filters",
+               0, 0.25, TOLERANCE, "digits", kind="check", unit="split of the images"),
+    ],
+    "11-regime": [
+        _claim("reduction", "Share of (net, class) for which the reduction learns the view that the full model learns",
+               0.97, 1, TOLERANCE, STUDENTS),
+        _claim("views-3", "Factor on the error by each further net, with 3 views in the reduction",
+               0.617, 0.717, TOLERANCE, "more views"),
+        _claim("views-4", "Factor on the error by each further net, with 4 views in the reduction",
+               0.7, 0.8, TOLERANCE, "more views"),
+        _claim("views-3-full", "Factor on the error by each further net, with 3 views in the full model",
+               0.617, 0.717, TOLERANCE, "more views"),
+        _claim("views-4-full", "Factor on the error by each further net, with 4 views in the full model",
+               0.7, 0.8, TOLERANCE, "more views"),
+        _claim("single-2k", "Error of a single net on single-view inputs, twice the classes",
+               0.49, 0.51, THEOREM, "twice the classes"),
+        _claim("law-2k", "Factor on the error by each further net, twice the classes",
+               0.4, 0.6, TOLERANCE, "twice the classes"),
+        _claim("single-2d", "Error of a single net on single-view inputs, twice the dimensions",
+               0.49, 0.51, THEOREM, "twice the dimensions"),
+        _claim("law-2d", "Factor on the error by each further net, twice the dimensions",
+               0.4, 0.6, TOLERANCE, "twice the dimensions"),
+        _claim("distill-2k", "Error of a student of the ensemble, twice the classes",
+               0, 0.01, THEOREM, "twice the classes"),
+        _claim("self-distill-2k", "Error of a student of one net, minus that of both, twice the classes",
+               -0.05, 0.05, TOLERANCE, "twice the classes"),
+        _claim("distill-2d", "Error of a student of the ensemble, twice the dimensions",
+               0, 0.01, THEOREM, "twice the dimensions"),
+        _claim("self-distill-2d", "Error of a student of one net, minus that of both, twice the dimensions",
+               -0.05, 0.05, TOLERANCE, "twice the dimensions"),
+    ],
+    "12-scale": [
+        _claim("single-k1000", "Error of a single net on single-view inputs, 1000 classes in the reduction",
+               0.49, 0.51, THEOREM, "noise-free, many classes"),
+        _claim("law-k1000", "Factor on the error by each further net, 1000 classes in the reduction",
+               0.4, 0.6, TOLERANCE, "noise-free, many classes"),
+        _claim("cost-exponents", "Exponent of the seconds of a step of the full model in N P k m L",
+               0.8, 1.1, TOLERANCE, "timing"),
+        _claim("cost-dimension", "Exponent of the seconds of a step of the full model in d",
+               0.5, 0.99, TOLERANCE, "timing"),
+        _claim("cost-classes", "Exponent in k of a step of the full model, N, P and d growing with k",
+               3.3, 4.1, TOLERANCE, "timing"),
+        _claim("cost-classes-reduced", "Exponent in k of the seconds of a step in the reduction, N growing with k",
+               0.8, 1.3, TOLERANCE, "timing"),
+        _claim("steps-classes", "Exponent in k of the number of steps in the reduction",
+               0, 1, DERIVED, "noise-free, many classes", kind="check"),
+    ],
+    "13-practice": [
+        _claim("practice-views", "Share of a net's errors on single-view inputs that an average of 10 removes",
+               0.9, 1, TOLERANCE, NETS),
+        _claim("practice-mixture", "Share of a net's errors on a mixture without views that an average of 6 removes",
+               -0.1, 0.1, TOLERANCE, "Gaussian mixture"),
+    ],
+}
+# fmt: on
+
+#: All claims of the book by their id, in the order of the chapters.
+CLAIMS: Mapping[str, Claim] = {
+    claim.id: replace(claim, chapter=chapter) for chapter, claims in _TABLE.items() for claim in claims
+}

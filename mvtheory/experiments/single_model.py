@@ -1,0 +1,114 @@
+"""Claims about single nets: half of the single-view inputs, none of the others, and a lottery that is known before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from mvtheory.ensemble import learned_views, main_strength, predict_lottery, view_outputs
+from mvtheory.experiments.base import DRAWS, Measurement
+from mvtheory.experiments.nets import Nets, each_draw, singles
+from mvtheory.experiments.settings import NET_SETTING, Setting
+from mvtheory.measurement import over_draws
+
+__all__ = ["ESTIMATORS", "error_by_view", "lottery_outcomes", "race_of_views"]
+
+
+def _error(where: str, draws: Sequence[int] = DRAWS, setting: Setting = NET_SETTING) -> Measurement:
+    base = each_draw(singles, draws, setting)
+    points = {"single": setting.test_single, "multi": setting.test_multi}[where]
+    return Measurement(over_draws([nets.errors(where) for nets in base], points=points), _seconds(base))
+
+
+def single(draws: Sequence[int] = DRAWS, setting: Setting = NET_SETTING) -> Measurement:
+    """Measure the error of single nets on single-view inputs."""
+    return _error("single", draws, setting)
+
+
+def multi(draws: Sequence[int] = DRAWS, setting: Setting = NET_SETTING) -> Measurement:
+    """Measure the error of single nets on multi-view inputs."""
+    return _error("multi", draws, setting)
+
+
+def lottery(draws: Sequence[int] = DRAWS, setting: Setting = NET_SETTING) -> Measurement:
+    """Measure the share of (net, class) that learn the view predicted at initialisation."""
+    base = each_draw(singles, draws, setting)
+    agree = []
+    for nets in base:
+        predicted, learned = lottery_outcomes(nets)
+        agree.append((predicted == learned).double().mean(-1))
+    return Measurement(over_draws(agree, points=setting.nets * setting.task.k), _seconds(base))
+
+
+def lottery_outcomes(nets: Nets) -> tuple[Int[Tensor, "L k"], Int[Tensor, "L k"]]:
+    """Return the views that the initialisation predicts for a data set's nets, and those that drive them most in the end.
+
+    Parameters
+    ----------
+    nets : Nets
+        All nets of a data set.
+
+    Returns
+    -------
+    predicted, learned : Tensor of int, shape [L, k]
+    """
+    views, start = nets.draw.task.views, nets.draw.init(0, len(nets.nets))
+    return predict_lottery(start, views, nets.draw.train), view_outputs(nets.nets, views).argmax(-1)
+
+
+def error_by_view(nets: Nets, net: int) -> Float[Tensor, "M k"]:
+    """Return the error of one net on the single-view inputs of each class that kept each view.
+
+    Parameters
+    ----------
+    nets : Nets
+        Nets of a data set.
+    net : int
+        The number of the net.
+
+    Returns
+    -------
+    Tensor, shape [M, k]
+    """
+    test, task = nets.draw.test_single, nets.draw.task
+    wrong = torch.from_numpy(nets.wrong("single")[net]).float()
+    rows = [[wrong[(test.y == i) & (test.kept == view)].mean() for i in range(task.k)] for view in range(task.M)]
+    return torch.tensor(rows)
+
+
+def race_of_views(nets: Nets) -> tuple[Float[Tensor, "L k"], Float[Tensor, "L k"], Float[Tensor, "L k"]]:
+    r"""Return how close each class's two views were at the start, and the loser's overlap before and after training.
+
+    Parameters
+    ----------
+    nets : Nets
+        All nets of a data set, with two views a class.
+
+    Returns
+    -------
+    closeness : Tensor, shape [L, k]
+        The ratio r of :math:`\Lambda^{q-2} S` of the loser to that of the winner, in [0, 1].
+    before, after : Tensor, shape [L, k]
+        Overlap of the loser.
+    """
+    q = nets.draw.setting.activation.q
+    start, end = nets.history.overlap[0], nets.history.overlap[-1]
+    score = start ** (q - 2) * main_strength(nets.draw.train, q)
+    loser = score.argmin(-1, keepdim=True)
+    return score.amin(-1) / score.amax(-1), start.gather(-1, loser)[..., 0], end.gather(-1, loser)[..., 0]
+
+
+def share_with_both_views(base: Sequence[Nets]) -> list[Float[Tensor, " L"]]:
+    """Return, for each data set, the share of classes of which each net has learned both views."""
+    return [learned_views(nets.nets, nets.draw.task.views).all(-1).double().mean(-1) for nets in base]
+
+
+def _seconds(runs: Sequence[Nets]) -> float:
+    return sum(nets.seconds for nets in runs)
+
+
+#: The estimators of the chapter's claims, by id.
+ESTIMATORS: Mapping[str, Callable[..., Measurement]] = {"single": single, "multi": multi, "lottery": lottery}
