@@ -28,8 +28,8 @@ pairs: $(VENV)/.ready
 
 # Draw the README's figure anew.
 figure: $(VENV)/.ready
-	$(BIN)/python -c "from mvtheory import figures; from mvtheory.studies import nets; figures.style(); \
-	    figures.result(nets.summary()).savefig('book/_static/result.svg', metadata={'Date': None})"
+	$(BIN)/python -c "from mvtheory import plotting; from mvtheory.experiments.headline import headline; plotting.style(); \
+	    plotting.result(headline()).savefig('book/_static/result.svg', metadata={'Date': None})"
 
 # Five times the draws: the book in full mode, and a record of what it measured for the reproducibility page.
 full: $(VENV)/.ready

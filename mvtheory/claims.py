@@ -31,7 +31,7 @@ SOURCES = ("theorem", "derived", "our tolerance")
 #: A claim may fail; a check has a range that can hardly be missed, and shows that an experiment does what it says.
 KINDS = ("claim", "check")
 #: Heads of the table that shows claims.
-COLUMNS = ("claim", "predicted", "measured [95% interval]", "nets", "draws", "verdict")
+COLUMNS = ("claim", "predicted", "measured [95% interval]", "nets", "data sets", "verdict")
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from matplotlib.figure import Figure
 from mvtheory._check import check_number
 from mvtheory.measurement import Estimate
 
-__all__ = ["COLOURS", "INK", "PREDICTED", "WIDTH", "estimate_points", "figure", "result", "slider", "style"]
+__all__ = ["COLOURS", "INK", "WIDTH", "estimate_points", "figure", "result", "slider", "style"]
 
 #: A grey for axes and letters. No grey has a contrast of 4.5 on white and of 4 on the dark page (#14181e); this one
 #: has 4.5 and 3.9.
@@ -38,15 +38,6 @@ COLOURS = {
     "trained average": "#E69F00",
     "random features": "#56B4E9",
     "theory": "#777777",
-}
-
-#: What the theory predicts for the error on single-view inputs. A trained average should err like a single net.
-PREDICTED = {
-    "single": (0.49, 0.51),
-    "ensemble": (0.0, 0.01),
-    "distilled": (0.0, 0.01),
-    "self-distilled": (0.0, 0.26),
-    "trained average": (0.49, 0.51),
 }
 
 #: Inches. So wide, letters of 11 points are still 10 pixels high where a phone shows the figure 320 pixels wide.
@@ -169,13 +160,13 @@ def estimate_points(
     ax.set_axisbelow(True)
 
 
-def result(measured: Mapping[str, Estimate]) -> Figure:
-    """Draw the errors on single-view inputs before what the theory predicts for them.
+def result(measured: Mapping[str, tuple[Estimate, tuple[float, float]]]) -> Figure:
+    """Draw the errors on single-view inputs in front of what the theory predicts for them.
 
     Parameters
     ----------
-    measured : dict of str to Estimate
-        As :func:`mvtheory.experiments.nets.summary` returns it; the names are keys of `COLOURS`.
+    measured : dict of str to (Estimate, (float, float))
+        Error and predicted range; the names are keys of `COLOURS`.
 
     Returns
     -------
@@ -183,8 +174,8 @@ def result(measured: Mapping[str, Estimate]) -> Figure:
     """
     fig, ax = figure(height=2.8)
     ax.set(xlim=(-0.02, 0.62), xlabel="error on single-view test inputs")
-    colours = [COLOURS[name] for name in measured]
-    estimate_points(ax, list(measured), list(measured.values()), colours, [PREDICTED[name] for name in measured])
+    estimates, predicted = zip(*measured.values(), strict=True)
+    estimate_points(ax, list(measured), estimates, [COLOURS[name] for name in measured], predicted)
     return fig
 
 

@@ -75,15 +75,26 @@ def check_claims(app: Sphinx, env: BuildEnvironment) -> None:
 
 def ledger(app: Sphinx, here: str) -> nodes.table:
     """Make the table of all claims."""
-    from mvtheory.claims import Claim
+    from mvtheory.claims import Claim, table_cells
 
-    header = ["claim", "statement", "verdict", "predicted", "measured [95% interval]", "nets", "draws"]
+    header = [
+        "claim",
+        "statement",
+        "verdict",
+        "predicted",
+        "measured [95% interval]",
+        "nets",
+        "data sets",
+        "range from",
+        "setting",
+        "kind",
+    ]
     rows = {}
     for docname, fields in collect(app):
         claim = Claim.from_dict(fields)
         link = page_link(app.env, here, docname, nodes.literal(text=claim.id))
-        numbers = [claim.predicted_text, str(claim.measured), str(fields["nets"]), str(fields["draws"])]
-        rows[f"claim-{claim.id}"] = [link, claim.statement, claim.verdict, *numbers]
+        *numbers, verdict = table_cells(claim)
+        rows[f"claim-{claim.id}"] = [link, claim.statement, verdict, *numbers, claim.source, claim.setting, claim.kind]
     return table(header, rows, classes=["claims-ledger"])
 
 

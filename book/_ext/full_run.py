@@ -1,8 +1,8 @@
 """Record what a build in full mode measured, and show it: ``book/reference/full.json`` and ``{full-run}``.
 
-``python book/_ext/full_run.py`` keeps the claims of the last build that rest on more draws than a usual build has, with
-the date, the machine and the settings. The directive shows the record beside what this build measured, and says which
-settings have changed since.
+``python book/_ext/full_run.py`` keeps the claims of the last build that rest on more data sets than a usual build has,
+with the date, the machine and the settings. The directive shows the record beside what this build measured, and says
+which settings have changed since.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from page_tables import table
 
 ROOT = Path(__file__).parents[2]
 RECORD = ROOT / "book/reference/full.json"
-USUAL = 10  # draws of a usual build, at most
+USUAL = 10  # data sets of a usual build, at most
 
 
 class FullRun(SphinxDirective):
@@ -28,10 +28,10 @@ class FullRun(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         """Return a sentence and a table."""
-        from mvtheory.claims import Claim  # here, so that a build without news does not wait for torch
-        from mvtheory.experiments import nets
+        from mvtheory.claims import Claim, table_cells  # here, so that a build without news does not wait for torch
+        from mvtheory.experiments import settings
 
-        for file in (RECORD, nets.__file__):
+        for file in (RECORD, settings.__file__):
             self.env.note_dependency(str(file))
         if not RECORD.exists():
             return [nodes.paragraph(text="None is recorded yet.")]
@@ -39,22 +39,24 @@ class FullRun(SphinxDirective):
         rows = {}
         for fields in record["claims"]:
             claim = Claim.from_dict(fields)
-            numbers = [claim.predicted_text, str(claim.measured), str(fields["nets"]), str(fields["draws"])]
+            numbers = table_cells(claim)[:-1]
             rows[f"full-{claim.id}"] = [nodes.literal(text=claim.id), claim.verdict, *numbers]
         now = _settings()
-        changed = " and ".join(name for name, text in record["settings"].items() if now[name] != text)
+        changed = " and ".join(
+            f"the setting of {name}" for name, text in record["settings"].items() if now[name] != text
+        )
         told = f"Recorded on {record['date']}, {record['processor']}."
         if changed:
             told += f" Since then {changed} changed: what rests on it was measured in the former setting."
         when = nodes.paragraph(text=told)
-        return [when, table(["claim", "verdict", "predicted", "measured [95% interval]", "nets", "draws"], rows)]
+        return [when, table(["claim", "verdict", "predicted", "measured [95% interval]", "nets", "data sets"], rows)]
 
 
 def _settings() -> dict[str, str]:
     """Return the settings of the book's nets, in words."""
-    from mvtheory.experiments.nets import NET_SETTING, STUDENT_SETTING
+    from mvtheory.experiments.settings import NET_SETTING, STUDENT_SETTING
 
-    return {"SETTING": repr(STUDENT_SETTING), "SHARP": repr(NET_SETTING)}
+    return {"single nets": repr(NET_SETTING), "students": repr(STUDENT_SETTING)}
 
 
 def record() -> None:

@@ -185,7 +185,7 @@ def first_view_probability(draw: Draw, count: int = 400) -> Float[Tensor, " k"]:
     return predicted.eq(0).double().mean(0)
 
 
-def drowned_share(base: Sequence[Nets], L: int, choices: Sequence[Sequence[int]]) -> float:
+def outweighed_share(base: Sequence[Nets], L: int, choices: Sequence[Sequence[int]]) -> float:
     """Return the share of single-view inputs on which an average errs, of those that exactly one of its nets can answer.
 
     Parameters

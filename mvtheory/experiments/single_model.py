@@ -14,7 +14,7 @@ from mvtheory.experiments.nets import Nets, each_draw, singles
 from mvtheory.experiments.settings import NET_SETTING, Setting
 from mvtheory.measurement import over_draws
 
-__all__ = ["ESTIMATORS", "error_by_view", "lottery_outcomes", "race_of_views"]
+__all__ = ["ESTIMATORS", "error_by_view", "lottery_outcomes", "race_of_views", "share_with_both_views"]
 
 
 def _error(where: str, draws: Sequence[int] = DRAWS, setting: Setting = NET_SETTING) -> Measurement:
@@ -44,7 +44,7 @@ def lottery(draws: Sequence[int] = DRAWS, setting: Setting = NET_SETTING) -> Mea
 
 
 def lottery_outcomes(nets: Nets) -> tuple[Int[Tensor, "L k"], Int[Tensor, "L k"]]:
-    """Return the views that the initialisation predicts for a data set's nets, and those that drive them most in the end.
+    """Return the views that the initialisation predicts for a data set's nets, and those that they learned.
 
     Parameters
     ----------
