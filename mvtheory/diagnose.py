@@ -51,11 +51,11 @@ class Diagnosis:
         Error of one net minus that of the average of all.
     removed : Estimate or None
         The gain as a share of one net's error: 1 if the average never errs, 0 if it errs as one net does.
-    rescued : Estimate or None
+    corrected : Estimate or None
         Share of a net's errors on which another net is right. Nets with the same mistakes: 0.
-    rescued_if_independent : float or None
+    corrected_if_independent : float or None
         The same, if nets erred independently of each other: about 1 minus the error of one net.
-    settled : Estimate or None
+    resolved : Estimate or None
         Share of the inputs on which exactly one of two nets is right and so is the average of the two.
     factor : Estimate or None
         Factor by which one more net multiplies the error: (e_2 + ... + e_L) / (e_1 + ... + e_(L-1)).
@@ -67,8 +67,8 @@ class Diagnosis:
         Error of a student, where students were given.
     kept : Estimate or None
         Share of the gain that a student keeps, where the gain is more than none for certain.
-    students_rescued : Estimate or None
-        `rescued` among the students, where there are two or more.
+    students_corrected : Estimate or None
+        `corrected` among the students, where there are two or more.
     worth : float
         The share of the errors that must go for an ensemble to be worth it.
     """
@@ -185,7 +185,7 @@ def diagnose(
     >>> found = diagnose(np.stack([-margin, margin], -1), y)
     >>> found.verdict, found.errors[0].value, found.errors[2].value
     ('pays', 0.3333333333333333, 0.0)
-    >>> print(found.rescued)
+    >>> print(found.corrected)
     0.500 [0.488, 0.512]
     """
     F = _outputs("logits", logits)

@@ -40,7 +40,7 @@ def numbers(found: Diagnosis) -> np.ndarray:
     return np.array([*np.ravel(ends), found.corrected_if_independent, found.floor_if_independent], dtype=float)
 
 
-SHARES = ["gain", "removed", "rescued", "settled", "factor", "floor", "student", "kept", "students_rescued"]
+SHARES = ["gain", "removed", "corrected", "resolved", "factor", "floor", "student", "kept", "students_corrected"]
 
 
 # Closed forms
@@ -50,7 +50,14 @@ def test_coverage_by_two_views():
     """Each net knows half of the hard inputs, independently: the errors are those of the law, exactly."""
     found = diagnose(*coverage_nets())
     assert [e.value for e in found.errors] == pytest.approx([0.5 * 2**-L for L in range(1, 5)])
-    exact = {"gain": 0.25 - 1 / 32, "removed": 7 / 8, "rescued": 1 / 2, "settled": 1, "factor": 1 / 2, "floor": 1 / 32}
+    exact = {
+        "gain": 0.25 - 1 / 32,
+        "removed": 7 / 8,
+        "corrected": 1 / 2,
+        "resolved": 1,
+        "factor": 1 / 2,
+        "floor": 1 / 32,
+    }
     assert {name: getattr(found, name).value for name in exact} == pytest.approx(exact)
     assert found.corrected_if_independent == pytest.approx(3 / 4)
     assert found.floor_if_independent == pytest.approx(4**-4)
@@ -110,7 +117,7 @@ def test_numbers_agree_with_loops(seed):
 
 @pytest.mark.parametrize("seed", range(3))
 def test_what_two_nets_gain(seed):
-    """removed = rescued (2 settled - 1) + share of both wrong and their average right, as the book proves."""
+    """removed = corrected (2 resolved - 1) + share of both wrong and their average right, as the book proves."""
     F, y = random_nets(L=2, n=400, seed=seed)
     found = diagnose(F, y)
     wrong = np.array([[error_rate(row[None], y[i : i + 1]) for i, row in enumerate(net)] for net in F]) == 1
@@ -172,7 +179,7 @@ def test_intervals_cover(L, n, hard, loud):
         sum(math.comb(size, r) for r in range(size + 1) if (r * loud > size - r)) / 2**size for size in range(1, L + 1)
     ]
     e = [hard * (1 - share) for share in wins]
-    truth = {"gain": e[0] - e[-1], "removed": 1 - e[-1] / e[0], "rescued": 0.5, "settled": float(loud > 1),
+    truth = {"gain": e[0] - e[-1], "removed": 1 - e[-1] / e[0], "corrected": 0.5, "resolved": float(loud > 1),
              "factor": sum(e[1:]) / sum(e[:-1]), "floor": hard / 2**L}  # fmt: skip
     covered = dict.fromkeys([*truth, "one", "all"], 0)
     for _ in range(runs):
