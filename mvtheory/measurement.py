@@ -1,11 +1,11 @@
-"""Measured numbers with honest intervals.
+"""Measured quantities with confidence intervals.
 
 A test error varies for three reasons: the test points, the seeds of the nets and the training set
-(the *data draw*). Nets trained on one draw share its accidents, so they are no independent
-repetitions: over several draws the draw is the unit.
+(the *data draw*). Nets trained on the same draw are not independent replicates, so the sampling unit
+of an interval is the draw.
 
-`wilson` is the interval of one net, `over_draws` and `difference_over_draws` those over nets and
-draws.
+`wilson` is the interval for one net; `over_draws` and `difference_over_draws` are those over nets
+and draws.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import scipy  # its submodules load when first used, which keeps this import cheap
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from mvtheory._check import check_finite, check_int, check_labels, check_number, check_shape
 
@@ -27,7 +27,9 @@ __all__ = [
     "error_rate",
     "over_draws",
     "stratified",
+    "to_numpy",
     "wilson",
+    "wrong",
 ]
 
 
@@ -80,12 +82,12 @@ class Estimate:
         return f"{round(number, digits) + 0.0:.{digits}f}"  # + 0.0 turns -0.0 into 0.0
 
 
-def error_rate(logits: Float[Any, "*nets n k"], y: Int[Any, " n"]) -> Float[np.ndarray, "*nets"]:
-    """Return the share of wrong answers of each net.
+def wrong(logits: Float[Any, "*nets n k"], y: Int[Any, " n"]) -> Bool[np.ndarray, "*nets n"]:
+    """Return which inputs each net misclassifies.
 
-    An answer is right if the output of the true class is strictly above all others and all outputs
-    are finite. A tie is therefore an error: a net that answers every class alike knows nothing, and
-    must not be credited with the class that `argmax` happens to list first.
+    An input is classified correctly if the output of its class is strictly larger than all others and
+    all outputs are finite. A tie is therefore an error: a net with equal outputs carries no information,
+    and must not be credited with the class that `argmax` happens to return.
 
     Parameters
     ----------
@@ -96,8 +98,37 @@ def error_rate(logits: Float[Any, "*nets n k"], y: Int[Any, " n"]) -> Float[np.n
 
     Returns
     -------
+    array of bool, shape [..., n]
+
+    Examples
+    --------
+    >>> wrong(np.array([[2.0, 1.0], [1.0, 1.0]]), np.array([0, 1]))
+    array([False,  True])
+    """
+    n, k = check_shape("logits", logits, (..., "n", "k")).values()
+    check_int("k (last axis of logits)", k, 2)
+    check_labels("y", y, k)
+    check_shape("y", y, (n,))
+    outputs = to_numpy(logits)
+    label = np.broadcast_to(to_numpy(y)[:, None], (*outputs.shape[:-1], 1))
+    own = np.take_along_axis(outputs, label, -1)[..., 0]
+    rivals = outputs.copy()
+    np.put_along_axis(rivals, label, -np.inf, -1)
+    return ~((own > rivals.max(-1)) & np.isfinite(outputs).all(-1))
+
+
+def error_rate(logits: Float[Any, "*nets n k"], y: Int[Any, " n"]) -> Float[np.ndarray, "*nets"]:
+    """Return the fraction of the inputs that each net misclassifies; a tie is an error, see `wrong`.
+
+    Parameters
+    ----------
+    logits, y
+        As in `wrong`.
+
+    Returns
+    -------
     array of shape [...]
-        Shares in [0, 1].
+        In [0, 1].
 
     Examples
     --------
@@ -105,26 +136,17 @@ def error_rate(logits: Float[Any, "*nets n k"], y: Int[Any, " n"]) -> Float[np.n
     >>> error_rate(np.array([right, tie]), np.array([0, 1]))
     array([0., 1.])
     """
-    n, k = check_shape("logits", logits, (..., "n", "k")).values()
-    check_int("k (last axis of logits)", k, 2)
-    check_labels("y", y, k)
-    check_shape("y", y, (n,))
-    outputs, index = _numpy(logits), _numpy(y)[:, None]
-    index = np.broadcast_to(index, (*outputs.shape[:-1], 1))
-    own = np.take_along_axis(outputs, index, -1)
-    rivals = outputs.copy()
-    np.put_along_axis(rivals, index, -np.inf, -1)
-    right = (own[..., 0] > rivals.max(-1)) & np.isfinite(outputs).all(-1)
-    return np.asarray(1 - right.mean(-1))
+    correct = ~wrong(logits, y)
+    return np.asarray(1 - correct.mean(-1))
 
 
 def wilson(errors: int, n: int, level: float = 0.95) -> tuple[float, float]:
-    """Return Wilson's score interval for the error of one net, wrong on `errors` of `n` points.
+    """Return Wilson's score interval for the error of one net that misclassifies `errors` of `n` points.
 
     Parameters
     ----------
     errors : int
-        Wrong answers, 0 to `n`.
+        Misclassified points, 0 to `n`.
     n : int
         Independent test points, at least 1.
     level : float
@@ -159,26 +181,26 @@ def over_draws(values: Iterable[Any], level: float = 0.95, *, points: int | None
     draws is much too narrow (3 draws: it covers about 75% instead of 95%); Student's is not. The
     second term is the resolution of the test: the exact upper limit after no error on :math:`N`
     points (the "rule of three", about :math:`3.7 / N`). Without it, nets without a single error
-    would get an interval of width zero. Test points are counted once however many nets answer
-    them, because a hard point may be hard for all nets.
+    would get an interval of width zero. Each test point counts once, however many nets are tested on
+    it, because a hard point may be hard for all nets.
 
-    In simulations with 3, 5 and 10 draws the interval covers at least 94% while the errors of the
-    draws vary by up to a third of their mean, 93% at half, 88% at the whole of it, and less beyond:
-    rare bad draws that were not met leave no trace in any interval.
+    In simulations with 3, 5 and 10 draws the interval covers at least 94% if the standard deviation
+    of the draws' errors is at most a third of their mean, 93% at half and 88% at the whole of it, and
+    less beyond: no interval can account for rare bad draws that were not sampled.
 
     Parameters
     ----------
     values : sequence over draws of sequences over nets
-        One number per net, such as its test error; draws may have different numbers of nets and
-        count alike. At least two draws.
+        One number per net, such as its test error. Draws may have different numbers of nets and
+        have equal weight. At least two draws.
     level : float
         Nominal coverage, in (0, 1).
     points : int or None
-        Independent test points behind each draw's values, which must then be shares in [0, 1], as
-        the interval will be. `None` for quantities that are not shares: only Student's interval.
+        Independent test points behind each draw's values, which must then be fractions in [0, 1];
+        so is the interval. `None` for other quantities: Student's interval alone.
     nets : int, optional
-        Trained nets in all, where one value stands for several (an ensemble). By default, the
-        number of values.
+        Total number of trained nets, where one value stands for several (an ensemble). By default,
+        the number of values.
 
     Returns
     -------
@@ -187,8 +209,8 @@ def over_draws(values: Iterable[Any], level: float = 0.95, *, points: int | None
     Raises
     ------
     ValueError
-        If a value is not finite or is no share, if there are fewer than two draws, or if all draw
-        means are equal and `points` is None: then nothing tells the uncertainty.
+        If a value is not finite or not a fraction, if there are fewer than two draws, or if all draw
+        means are equal and `points` is None, so that the uncertainty cannot be estimated.
 
     Examples
     --------
@@ -212,8 +234,8 @@ def difference_over_draws(
 ) -> Estimate:
     """Return the mean of `first` minus `second`, paired by data draw, such as a gain in error.
 
-    Both must come from the same draws in the same order (and the same test points), so that what a
-    draw does to both cancels. The interval and the errors are those of `over_draws`.
+    Both must come from the same draws in the same order (and the same test points), so that effects
+    of a draw on both cancel. The interval and the errors are those of `over_draws`.
 
     Parameters
     ----------
@@ -222,14 +244,14 @@ def difference_over_draws(
     level : float
         Nominal coverage, in (0, 1).
     points : int or None
-        Independent test points behind each draw's values; None for quantities that are not shares.
+        Independent test points behind each draw's values; None for quantities that are not fractions.
     nets : int, optional
-        Trained nets in all. By default, the number of values of both sides together.
+        Total number of trained nets. By default, the number of values in `first` and `second`.
 
     Returns
     -------
     Estimate
-        In [-1, 1] for shares.
+        In [-1, 1] for fractions.
 
     Examples
     --------
@@ -250,9 +272,9 @@ def difference_over_draws(
 def stratified(err_multi: Estimate, err_single: Estimate, mu: float) -> Estimate:
     """Return the error over the whole distribution: ``(1 - mu) err_multi + mu err_single``.
 
-    With small `mu`, sampling the distribution itself would hardly meet a single-view input, so the
-    two strata are measured apart. The ends of the interval are joined like the values, which is
-    right or too wide however the two errors hang together (they come from the same nets).
+    With small `mu`, a sample of the distribution itself would contain hardly any single-view input, so
+    the two strata are measured separately. The ends of the interval are combined like the values, which
+    is exact or conservative, however the two errors are correlated (they come from the same nets).
 
     Parameters
     ----------
@@ -264,7 +286,7 @@ def stratified(err_multi: Estimate, err_single: Estimate, mu: float) -> Estimate
     Returns
     -------
     Estimate
-        Of the error over D, with the nets and draws of both.
+        Of the error over the whole distribution, with the nets and draws of both.
 
     Examples
     --------
@@ -283,6 +305,11 @@ def stratified(err_multi: Estimate, err_single: Estimate, mu: float) -> Estimate
     return Estimate(value, low, high, err_multi.nets, err_multi.draws)
 
 
+def to_numpy(array: Any) -> np.ndarray:
+    """Return a list, an array or a torch tensor on any device as a NumPy array, without a copy where possible."""
+    return array.detach().cpu().numpy() if hasattr(array, "detach") else np.asarray(array)
+
+
 def _estimate(means: np.ndarray, level: float, points: int | None, nets: int, floor: float, ceiling: float) -> Estimate:
     """Return Student's interval of the draw means, widened by the resolution of the test."""
     draws, tail = len(means), (1 - _level(level)) / 2
@@ -298,7 +325,7 @@ def _estimate(means: np.ndarray, level: float, points: int | None, nets: int, fl
 
 def _draw_means(name: str, values: Iterable[Any], share: bool) -> tuple[np.ndarray, int]:
     """Return the mean of every draw and the number of values."""
-    rows = [np.asarray(_numpy(row), dtype=float).ravel() for row in values]
+    rows = [np.asarray(to_numpy(row), dtype=float).ravel() for row in values]
     if len(rows) < 2 or not all(row.size for row in rows):
         sizes = [row.size for row in rows]
         raise ValueError(f"{name} must hold at least 2 draws of at least 1 net; got sizes {sizes}")
@@ -310,8 +337,3 @@ def _draw_means(name: str, values: Iterable[Any], share: bool) -> tuple[np.ndarr
 
 def _level(level: float) -> float:
     return check_number("level", level, 0, 1, open_low=True, open_high=True)
-
-
-def _numpy(array: Any) -> np.ndarray:
-    """Return a NumPy view of an array, a list or a torch tensor on any device."""
-    return array.detach().cpu().numpy() if hasattr(array, "detach") else np.asarray(array)
