@@ -10,7 +10,8 @@ torch.Size([2, 5, 3])
 """
 
 from mvtheory.claims import Claim, Ledger, predict, record
-from mvtheory.data import GaussianMixture, MultiView, Sample
+from mvtheory.controls.no_views import GaussianMixture
+from mvtheory.data import MultiView, Sample
 from mvtheory.diagnose import Diagnosis, diagnose
 from mvtheory.distillation import Distillation, OneSided, OnOff, Temperature
 from mvtheory.ensemble import (
