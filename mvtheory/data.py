@@ -1,8 +1,8 @@
-"""Multi-view data: the distribution of the theory, and a control without views.
+"""Multi-view data: the distribution of the theory.
 
 A *task* is a frozen description of a distribution. ``task.sample(multi, single,
-seed=...)`` draws from it and returns a :class:`Sample`: the tensors that a net
-sees, and beside them the ground truth that the theory talks about.
+seed=...)`` draws from it and returns a :class:`Sample`: the inputs of the nets,
+with the ground truth of the theory beside them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from mvtheory._check import check_choice, check_int, check_number
 
-__all__ = ["FRAMES", "GaussianMixture", "MultiView", "Sample"]
+__all__ = ["FRAMES", "MultiView", "Sample", "orthonormal_frame"]
 
 FRAMES = ("random", "axes")
 
@@ -63,7 +63,7 @@ class Sample:
 
     @property
     def present(self) -> Bool[Tensor, "n k M"]:
-        """Mask of the views that an input carries."""
+        """Mask of the views that are present in an input."""
         return self.strength > 0
 
 
@@ -72,10 +72,10 @@ class MultiView:
     """The multi-view distribution (our reading of the definition in [1]_).
 
     Every class has `M` views, orthonormal directions of R^d. An input of class
-    y carries all views of y and each other view with probability ``s / k``;
-    each of them fills `C_p` patches of its own. Multi-view inputs show all views
-    of y strongly. Single-view inputs show one strongly and have (almost) lost
-    the others.
+    y contains all views of y and each other view with probability ``s / k``;
+    each of them fills `C_p` patches of its own. In multi-view inputs all views of
+    y are strong. In single-view inputs one of them is strong and the others are
+    (almost) absent.
 
     Parameters
     ----------
@@ -89,27 +89,26 @@ class MultiView:
     d : int, >= k * M
         Dimension of a patch.
     C_p : int, >= 1
-        Patches per view of the label; they share its strength equally.
+        Patches per view of the label; its strength is divided equally among them.
     C_weak : int, in [1, C_p], optional
-        Patches per view of another class, by default as many. With fewer, such a
-        view sits in some of its C_p patches and leaves the others to the background:
-        the total strength is the same, but concentrated.
+        Patches per view of another class; default `C_p`. With fewer, such a view has
+        the same total strength in fewer patches, and the others are background.
     s : float, in [0, k]
-        Expected number of other classes seen through a given view.
+        Expected number of classes whose l-th view is present, for each l.
     main : (float, float), 0 <= low <= high
         Range of the total strength of the label's views.
     weak : (float, float), 0 <= low <= high
         Range of the total strength of other classes' views, multi-view inputs.
     rho : float, >= 0
-        Total strength of a lost view in single-view inputs.
+        Total strength of the label's other views in single-view inputs.
     Gamma : float, >= 0
         Total strength of other classes' views in single-view inputs.
     gamma : float, >= 0
-        Feature noise: every patch holds every view with a coefficient uniform
+        Feature noise: every patch contains every view with a coefficient uniform
         in [0, gamma].
     noise_signal, noise_background : float, >= 0
-        Root-mean-square norm of the Gaussian noise xi_p on patches that carry
-        a view, and on the others.
+        Root-mean-square norm of the Gaussian noise xi_p of patches with a view,
+        and of the others.
     frame : {"random", "axes"}
         Views along a random orthonormal frame, or along coordinate axes.
     frame_seed : int, >= 0
@@ -174,7 +173,7 @@ class MultiView:
         total = self.k * self.M
         if self.frame == "axes":
             return torch.eye(self.d)[:total].reshape(self.k, self.M, self.d)
-        return _frame(total, self.d, self.frame_seed).reshape(self.k, self.M, self.d)
+        return orthonormal_frame(total, self.d, seed=self.frame_seed).reshape(self.k, self.M, self.d)
 
     def sample(self, multi: int, single: int = 0, *, seed: int, balanced: bool = False) -> Sample:
         """Draw `multi` multi-view and `single` single-view inputs.
@@ -182,12 +181,12 @@ class MultiView:
         Parameters
         ----------
         multi, single : int, >= 0
-            How many inputs of each kind; at least one in all.
+            Number of inputs of each kind; at least one in total.
         seed : int, >= 0
             The same seed gives the same inputs, to the last bit.
         balanced : bool
-            Give labels, and kept views within a label, equal numbers (up to one) instead
-            of drawing them: the same distribution, sampled by strata.
+            Stratified sampling: equal numbers (up to one) of each label, and of each kept
+            view within a label, instead of random ones.
 
         Returns
         -------
@@ -201,10 +200,9 @@ class MultiView:
     def strengths(
         self, multi: int, single: int = 0, *, seed: int, balanced: bool = False
     ) -> tuple[Int[Tensor, " n"], Int[Tensor, " n"], Float[Tensor, "n k M"]]:
-        """Draw the labels, kept views and strengths that `sample` draws, without any patch.
+        """Draw the labels, kept views and strengths that `sample` draws, without the patches.
 
-        A thousand classes need two thousand patches of as many dimensions: more than fits into memory,
-        where the strengths still do.
+        For many classes, whose patches do not fit into memory while their strengths do.
 
         Parameters
         ----------
@@ -214,7 +212,7 @@ class MultiView:
         Returns
         -------
         y, kept, strength : Tensor
-            Those of the :class:`Sample` of the same arguments, to the last bit.
+            Those of the :class:`Sample` with the same arguments, to the last bit.
         """
         return self._truth(multi, single, seed, balanced)[:3]
 
@@ -222,13 +220,15 @@ class MultiView:
         self, multi: int, single: int, seed: int, balanced: bool
     ) -> tuple[Tensor, Tensor, Tensor, torch.Generator]:
         """Return labels, kept views, strengths, and the generator that goes on to the patches."""
-        n = _check_counts(multi, single)
+        check_int("multi", multi, low=0)
+        check_int("single", single, low=0)
+        n = check_int("multi + single", multi + single, low=1)
         check_int("seed", seed, low=0)
         rng = torch.Generator().manual_seed(seed)
         kept = torch.full((n,), -1)
         if balanced:
-            turn = torch.cat([torch.arange(multi), torch.arange(single)])
-            y, kept[multi:] = turn % self.k, turn[multi:] // self.k % self.M
+            index = torch.cat([torch.arange(multi), torch.arange(single)])
+            y, kept[multi:] = index % self.k, index[multi:] // self.k % self.M
         else:
             y = torch.randint(self.k, (n,), generator=rng)
             kept[multi:] = torch.randint(self.M, (single,), generator=rng)
@@ -248,7 +248,7 @@ class MultiView:
         return strength
 
     def _place(self, y: Tensor, present: Tensor, rng: torch.Generator) -> Tensor:
-        """Give each present view patches of its own, at random places."""
+        """Assign patches to each view that is present, at random positions."""
         n = len(present)
         count = torch.full(present.shape, self._weak_patches)
         count[torch.arange(n), y] = self.C_p
@@ -276,104 +276,34 @@ class MultiView:
         return x
 
 
-@dataclass(frozen=True)
-class GaussianMixture:
-    """A control without views: one direction per class, the same in every patch.
-
-    An input of class y holds ``separation * mu_y + xi_p`` in each patch, with
-    mu_1 ... mu_k orthonormal and xi_p Gaussian. There is one feature to find, so
-    nets that differ by seed have nothing different to learn.
+def orthonormal_frame(count: int, d: int, *, seed: int) -> Float[Tensor, "count d"]:
+    """Draw orthonormal directions, uniformly distributed (Haar).
 
     Parameters
     ----------
-    k : int, >= 2
-        Number of classes.
-    P : int, >= 1
-        Patches per input.
-    d : int, >= k
-        Dimension of a patch.
-    separation : float, >= 0
-        Length of the class mean.
-    noise : float, >= 0
-        Root-mean-square norm of the noise of a patch.
-    frame_seed : int, >= 0
-        Seed of the class means.
+    count : int, in [1, d]
+        Number of directions.
+    d : int, >= 1
+        Dimension of the space.
+    seed : int, >= 0
+        The same seed gives the same directions.
 
-    Examples
-    --------
-    >>> GaussianMixture(k=3, P=2, d=8).sample(5, seed=0).x.shape
-    torch.Size([5, 2, 8])
+    Returns
+    -------
+    Tensor, shape [count, d]
     """
-
-    k: int = 10
-    P: int = 20
-    d: int = 200
-    separation: float = 0.2
-    noise: float = 1.0
-    frame_seed: int = 0
-
-    def __post_init__(self) -> None:
-        check_int("k", self.k, low=2)
-        check_int("P", self.P, low=1)
-        check_int("d (k orthonormal means need room)", self.d, low=self.k)
-        check_number("separation", self.separation, low=0)
-        check_number("noise", self.noise, low=0)
-        check_int("frame_seed", self.frame_seed, low=0)
-
-    @cached_property
-    def views(self) -> Float[Tensor, "k 1 d"]:
-        """The class means: one direction per class."""
-        return _frame(self.k, self.d, self.frame_seed)[:, None]
-
-    def sample(self, multi: int, single: int = 0, *, seed: int) -> Sample:
-        """Draw `multi` inputs. `single` must be 0: no view can be lost here.
-
-        Parameters
-        ----------
-        multi : int, >= 1
-            How many inputs.
-        single : int, 0
-            There for the interface of :class:`MultiView`.
-        seed : int, >= 0
-            The same seed gives the same inputs, to the last bit.
-
-        Returns
-        -------
-        Sample
-            With ``M = 1``; `strength` is the separation, `kept` is -1 and every
-            patch carries the direction of the label.
-        """
-        check_int("single (a Gaussian mixture has no view to lose)", single, low=0, high=0)
-        n = _check_counts(multi, single)
-        check_int("seed", seed, low=0)
-        rng = torch.Generator().manual_seed(seed)
-        y = torch.randint(self.k, (n,), generator=rng)
-        x = torch.randn(n, self.P, self.d, generator=rng) * (self.noise / self.d**0.5)
-        x += self.separation * self.views[y]
-        strength = torch.zeros(n, self.k, 1)
-        strength[torch.arange(n), y, 0] = self.separation * self.P
-        return Sample(x, y, strength, torch.full((n,), -1), y[:, None].expand(n, self.P).clone())
+    check_int("count", count, low=1, high=check_int("d", d, low=1))
+    check_int("seed", seed, low=0)
+    gauss = torch.randn(d, count, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    q, r = torch.linalg.qr(gauss)
+    # QR fixes the signs by a convention; with the signs of r, q is uniform.
+    return (q * torch.sign(torch.diagonal(r))).T.float()
 
 
 def _check_pair(name: str, value: tuple[float, float]) -> tuple[float, float]:
     if not isinstance(value, tuple | list) or len(value) != 2:
         raise TypeError(f"{name} must be a pair (low, high); got {value!r}")
     return value[0], value[1]
-
-
-def _check_counts(multi: int, single: int) -> int:
-    check_int("multi", multi, low=0)
-    check_int("single", single, low=0)
-    check_int("multi + single", multi + single, low=1)
-    return multi + single
-
-
-def _frame(count: int, d: int, seed: int) -> Float[Tensor, "count d"]:
-    """Draw `count` orthonormal directions of R^d, uniformly (Haar)."""
-    gauss = torch.randn(d, count, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-    q, r = torch.linalg.qr(gauss)
-    # QR alone fixes signs by a convention of its own; those of r make q uniform.
-    return (q * torch.sign(torch.diagonal(r))).T.float()
 
 
 def _uniform(shape: tuple[int, ...], bounds: tuple[float, float], rng: torch.Generator) -> Tensor:

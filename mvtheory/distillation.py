@@ -57,10 +57,9 @@ class OnOff:
         holds a view contributes 1/L of its output: see :meth:`for_average`.
     cut : float, > 0
         The level c above which the student counts as on.
-    murmur : float, in [0, 1)
-        Share of the inputs that are taken to hold nothing of a class. A net that has learned a rare input by heart
-        answers every input a little, by its noise. So outputs count from the `murmur`-quantile of each class on;
-        0 counts from the lowest.
+    baseline_quantile : float, in [0, 1)
+        The teacher's output of each class is measured from this quantile over the training inputs, its baseline: a
+        net that has memorised a rare input responds a little to every input, through the noise. 0 is the minimum.
     slack : float, in [0, 1)
         Share of c that is still off. With 0 a student is made to unlearn what its
         teacher does not know; near 1 it may stay just below c on all inputs, and tell
@@ -74,7 +73,7 @@ class OnOff:
 
     def __post_init__(self) -> None:
         check_number("threshold", self.threshold, low=0, open_low=True)
-        check_number("murmur", self.baseline_quantile, low=0, high=1, open_high=True)
+        check_number("baseline_quantile", self.baseline_quantile, low=0, high=1, open_high=True)
         check_number("cut", self.cut, low=0, open_low=True)
         check_number("slack", self.slack, low=0, high=1, open_high=True)
 

@@ -1,4 +1,4 @@
-"""The test for practice: constructed nets with known answers, an identity, invariances, coverage by simulation."""
+"""The diagnosis: constructed nets with known answers, an identity, invariances, coverage by simulation."""
 
 import math
 from itertools import combinations
@@ -14,9 +14,9 @@ from mvtheory.measurement import error_rate
 Z = 4  # sigmas of simulation noise that a coverage may miss its bound by
 
 
-def outputs(right: np.ndarray, y: np.ndarray, loud: float = 50.0) -> np.ndarray:
-    """Return outputs [L, n, 2] of nets that say the right class loudly, or the wrong one with strength 1."""
-    margin = np.where(right, loud, -1.0) * (2 * y - 1)
+def outputs(right: np.ndarray, y: np.ndarray, size: float = 50.0) -> np.ndarray:
+    """Return outputs [L, n, 2] of nets that are right by a margin of the given size, or wrong by a margin of 1."""
+    margin = np.where(right, size, -1.0) * (2 * y - 1)
     return np.stack([-margin, margin], -1)
 
 
@@ -40,7 +40,7 @@ def numbers(found: Diagnosis) -> np.ndarray:
     return np.array([*np.ravel(ends), found.corrected_if_independent, found.floor_if_independent], dtype=float)
 
 
-SHARES = ["gain", "removed", "rescued", "settled", "factor", "floor", "student", "kept", "students_rescued"]
+SHARES = ["gain", "removed", "corrected", "resolved", "factor", "floor", "student", "retained", "students_corrected"]
 
 
 # Closed forms
@@ -50,12 +50,19 @@ def test_coverage_by_two_views():
     """Each net knows half of the hard inputs, independently: the errors are those of the law, exactly."""
     found = diagnose(*coverage_nets())
     assert [e.value for e in found.errors] == pytest.approx([0.5 * 2**-L for L in range(1, 5)])
-    exact = {"gain": 0.25 - 1 / 32, "removed": 7 / 8, "rescued": 1 / 2, "settled": 1, "factor": 1 / 2, "floor": 1 / 32}
+    exact = {
+        "gain": 0.25 - 1 / 32,
+        "removed": 7 / 8,
+        "corrected": 1 / 2,
+        "resolved": 1,
+        "factor": 1 / 2,
+        "floor": 1 / 32,
+    }
     assert {name: getattr(found, name).value for name in exact} == pytest.approx(exact)
     assert found.corrected_if_independent == pytest.approx(3 / 4)
     assert found.floor_if_independent == pytest.approx(4**-4)
     assert found.verdict == "pays"
-    assert found.student is found.kept is found.students_corrected is found.student_verdict is None
+    assert found.student is found.retained is found.students_corrected is found.student_verdict is None
 
 
 def test_copies_of_one_net_change_nothing():
@@ -69,7 +76,7 @@ def test_copies_of_one_net_change_nothing():
 
 
 def test_an_average_that_is_worse():
-    """Wrong nets shout, right ones mumble: where one of three errs, the average does."""
+    """Wrong outputs are large, right ones small: where one of three nets errs, the average does."""
     y = np.zeros(300, int)
     wrong = np.arange(300) % 3 == np.arange(3)[:, None]
     found = diagnose(-outputs(wrong, y), y)
@@ -81,7 +88,7 @@ def test_an_average_that_is_worse():
 
 
 def test_a_tie_is_an_error():
-    """Nets that answer all classes alike know nothing; votes of two that dispute are a tie."""
+    """Equal outputs carry no information; the votes of two nets that disagree are a tie."""
     y = np.arange(60) % 3
     assert diagnose(np.ones((2, 60, 3)), y).errors[0].value == 1
     votes = np.stack([np.eye(3)[y], np.eye(3)[(y + 1) % 3]])
@@ -110,7 +117,7 @@ def test_numbers_agree_with_loops(seed):
 
 @pytest.mark.parametrize("seed", range(3))
 def test_what_two_nets_gain(seed):
-    """removed = rescued (2 settled - 1) + share of both wrong and their average right, as the book proves."""
+    """removed = corrected (2 resolved - 1) + share of both wrong and their average right, as the book proves."""
     F, y = random_nets(L=2, n=400, seed=seed)
     found = diagnose(F, y)
     wrong = np.array([[error_rate(row[None], y[i : i + 1]) for i, row in enumerate(net)] for net in F]) == 1
@@ -121,20 +128,20 @@ def test_what_two_nets_gain(seed):
 
 
 def test_students():
-    """Of 1600 inputs the nets err on a quarter and their average on 1/32; one student keeps all, one nothing."""
+    """Of 1600 inputs the nets err on a quarter and their average on 1/32; one student retains all, one nothing."""
     F, y = coverage_nets()
     teacher, first = F.mean(0), F[0]
     found = diagnose(F, y, np.stack([teacher, teacher]))
-    assert (found.kept.value, found.students_corrected.value) == pytest.approx((1, 0))
+    assert (found.retained.value, found.students_corrected.value) == pytest.approx((1, 0))
     assert found.student.value == pytest.approx(1 / 32)
-    assert found.student_verdict == "keeps it"
+    assert found.student_verdict == "retains most of the gain"
     found = diagnose(F, y, first[None])
-    assert found.kept.value == pytest.approx(0)
+    assert found.retained.value == pytest.approx(0)
     assert found.students_corrected is None
-    assert found.student_verdict == "does not keep it"
+    assert found.student_verdict == "loses most of the gain"
     found = diagnose(F, y, np.stack([teacher, first]))
-    assert found.kept.value == pytest.approx(1 / 2)
-    assert found.student_verdict == "cannot tell"
+    assert found.retained.value == pytest.approx(1 / 2)
+    assert found.student_verdict == "inconclusive"
 
 
 # Intervals
@@ -151,34 +158,34 @@ def test_the_interval_is_that_of_a_ratio():
 
 
 def test_nothing_seen_is_not_nothing_possible():
-    """No error of the average on 100 inputs, and no rescue of 30 errors: the exact limits of 0 of 100 and of 30."""
+    """No error of the average on 100 inputs, and no correction of 30 errors: the limits of 0 in 100 and 0 in 30."""
     y = np.zeros(100, int)
     right = np.arange(100) >= np.array([[30], [30]])
     found = diagnose(outputs(right, y), y)
     assert (found.corrected.low, found.corrected.high) == pytest.approx((0, 1 - 0.025 ** (1 / 30)))
-    assert found.verdict == "cannot tell"
+    assert found.verdict == "inconclusive"
     never = np.arange(100) % 2 == np.array([[0], [1]])
     assert diagnose(outputs(never, y), y).errors[1].high == pytest.approx(1 - 0.025 ** (1 / 100))
 
 
-@pytest.mark.parametrize(("L", "n", "hard", "loud"), [(3, 500, 0.1, 50.0), (2, 300, 0.1, 50.0), (4, 400, 0.5, 0.4)])
-def test_intervals_cover(L, n, hard, loud):
-    """Nets that know each hard input by a coin: all true values are known, and covered in 95% of the runs.
+@pytest.mark.parametrize(("L", "n", "hard", "size"), [(3, 500, 0.1, 50.0), (2, 300, 0.1, 50.0), (4, 400, 0.5, 0.4)])
+def test_intervals_cover(L, n, hard, size):
+    """Each net is right on a hard input with probability 1/2: true values are known, and covered in 95% of the runs.
 
-    Where nets are not loud, one who knows is outvoted.
+    Where right outputs are small, a single right net is outvoted.
     """
     rng, runs = np.random.default_rng(L), 250
     wins = [
-        sum(math.comb(size, r) for r in range(size + 1) if (r * loud > size - r)) / 2**size for size in range(1, L + 1)
+        sum(math.comb(nets, r) for r in range(nets + 1) if r * size > nets - r) / 2**nets for nets in range(1, L + 1)
     ]
     e = [hard * (1 - share) for share in wins]
-    truth = {"gain": e[0] - e[-1], "removed": 1 - e[-1] / e[0], "rescued": 0.5, "settled": float(loud > 1),
+    truth = {"gain": e[0] - e[-1], "removed": 1 - e[-1] / e[0], "corrected": 0.5, "resolved": float(size > 1),
              "factor": sum(e[1:]) / sum(e[:-1]), "floor": hard / 2**L}  # fmt: skip
     covered = dict.fromkeys([*truth, "one", "all"], 0)
     for _ in range(runs):
         right = (rng.random((L, n)) < 0.5) | (rng.random(n) >= hard)
         y = rng.integers(0, 2, n)
-        found = diagnose(outputs(right, y, loud), y)
+        found = diagnose(outputs(right, y, size), y)
         for name, value in truth.items():
             share = getattr(found, name)
             covered[name] += share.low <= value + 1e-12 and value - 1e-12 <= share.high
@@ -188,23 +195,23 @@ def test_intervals_cover(L, n, hard, loud):
 
 
 def test_wrong_verdicts_are_rare():
-    """Where the average removes just what is asked for, one verdict in twenty is wrong, on either side."""
+    """Where the average removes just what is required, one verdict in twenty is wrong, on either side."""
     rng, runs, n, verdicts = np.random.default_rng(0), 400, 600, []
     for _ in range(runs):
         known = rng.random((2, n)) < 0.5
         y = rng.integers(0, 2, n)
         verdicts.append(diagnose(outputs(known | (rng.random(n) < 0.5), y), y, worth=0.5).verdict)
-    wrong = runs - verdicts.count("cannot tell")
+    wrong = runs - verdicts.count("inconclusive")
     assert wrong / runs <= 0.05 + Z * math.sqrt(0.95 * 0.05 / runs)
     assert {"pays", "does not pay"} & set(verdicts)  # the simulation is no tautology
 
 
 def test_more_inputs_decide():
-    """The same shares on more inputs: an open verdict closes."""
+    """The same fractions on more inputs: the verdict is no longer inconclusive."""
     F, y = random_nets(n=25)
     few, many = diagnose(F, y), diagnose(np.tile(F, (1, 80, 1)), np.tile(y, 80))
     assert many.removed.value == pytest.approx(few.removed.value)
-    assert (few.verdict, many.verdict) == ("cannot tell", "pays")
+    assert (few.verdict, many.verdict) == ("inconclusive", "pays")
 
 
 # Invariances
@@ -237,22 +244,22 @@ def test_the_arguments_are_left_alone():
 # Words
 
 
-def test_the_table_says_it_in_words():
+def test_the_table_ends_in_sentences():
     F, y = coverage_nets()
     text = str(diagnose(F, y, np.stack([F.mean(0)] * 2)))
     lines = text.splitlines()
     assert lines[0] == "4 nets, 1600 test inputs; 95% intervals over inputs"
     assert lines[1].split()[:5] == ["error", "of", "one", "net", "0.250"]
-    assert lines[-2].startswith("an ensemble: pays. It removes 0.88 [")
-    assert lines[-1].startswith("a student: keeps it; it keeps 1.000 [")
+    assert lines[-2].startswith("Ensemble: pays. Averaging removes 0.88 [")
+    assert lines[-1].startswith("Student: retains most of the gain. Fraction retained: 1.000 [")
     assert len(lines) == 1 + 4 + 6 + 3 + 2
 
 
-def test_without_errors_there_is_nothing_to_tell():
+def test_without_errors_there_is_no_verdict():
     y = np.zeros(50, int)
     found = diagnose(outputs(np.ones((3, 50), bool), y), y, outputs(np.ones((1, 50), bool), y))
-    assert (found.verdict, found.student_verdict) == ("cannot tell", "cannot tell")
-    assert found.removed is found.corrected is found.resolved is found.factor is found.kept is None
+    assert (found.verdict, found.student_verdict) == ("inconclusive", "inconclusive")
+    assert found.removed is found.corrected is found.resolved is found.factor is found.retained is None
     assert found.errors[0].high == pytest.approx(1 - 0.025 ** (1 / 50))
     assert "No net errs on these 50 inputs" in str(found)
 

@@ -51,7 +51,7 @@ claim = ["single", "multi"]
 draws = [31, 32, 33, 34]
 [setting]
 members = 2
-pupils = 0
+students = 0
 multi = 60
 single = 0
 test_single = 100
@@ -209,7 +209,7 @@ def test_list_names_claims_and_studies(capsys):
             r"draws must be .* 2 different numbers; got \[31\]",
         ),
         (CLAIM.replace("[31, 32, 33, 34]", "[0, 1]"), (), "number must be an integer >= 1; got 0"),
-        (CLAIM.replace("pupils", "pupil"), (), "setting must have keys among task, .*; got 'pupil'"),
+        (CLAIM.replace("students", "student"), (), "setting must have keys among task, .*; got 'student'"),
         (CLAIM.replace("k = 3", "k = 1"), (), "setting.task: k must be an integer >= 2; got 1"),
         (CLAIM.replace("steps", "stops"), (), "setting.schedule must have keys among .*; got 'stops'"),
         (CLAIM.replace("members = 2", "members = 2.5"), (), "setting.members must be an integer >= 0; got 2.5"),

@@ -55,8 +55,8 @@ def tree_features(data: Sample, axes: Float[Tensor, "f d"] | None = None) -> Flo
 class TangentClassifier(ClassifierMixin, BaseEstimator):
     r"""A patch network with fixed features, as a classifier of scikit-learn.
 
-    Ridge regression to one-hot labels in the features of :func:`mvtheory.linear.feature_maps.tangent_features`, each class
-    for itself, with weights :math:`w_a` of the inputs that sum to 1:
+    Ridge regression to one-hot labels in the features of :func:`mvtheory.linear.feature_maps.tangent_features`, one
+    regression per class, with weights :math:`w_a` of the inputs that sum to 1:
 
     .. math:: \sum_a w_a \big(F_i(X_a) - \mathbb 1\{y_a = i\}\big)^2 + \lambda\, \bar K_i \,\|\delta_i\|^2,
               \qquad \bar K_i = \sum_a w_a \|\varphi_i(X_a)\|^2.

@@ -1,4 +1,4 @@
-"""Data without multi-view structure: one view a class, labels of a random net, labels with noise."""
+"""Data without multi-view structure: Gaussian mixtures, one view per class, labels of a random net, label noise."""
 
 from __future__ import annotations
 
@@ -10,17 +10,96 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from mvtheory._check import check_int, check_labels, check_number
-from mvtheory.data import MultiView, Sample
+from mvtheory.data import MultiView, Sample, orthonormal_frame
 from mvtheory.model import PatchNets, SReLU
 
-__all__ = ["OneView", "TeacherLabels", "flip_labels"]
+__all__ = ["GaussianMixture", "OneView", "TeacherLabels", "flip_labels"]
+
+
+@dataclass(frozen=True)
+class GaussianMixture:
+    """One direction per class, the same in every patch.
+
+    Each patch of an input of class y is ``separation * mu_y + xi_p``, with mu_1 ... mu_k
+    orthonormal and xi_p Gaussian. There is only one feature per class, so that nets that
+    differ by seed cannot learn different ones.
+
+    Parameters
+    ----------
+    k : int, >= 2
+        Number of classes.
+    P : int, >= 1
+        Patches per input.
+    d : int, >= k
+        Dimension of a patch.
+    separation : float, >= 0
+        Length of the class mean.
+    noise : float, >= 0
+        Root-mean-square norm of the noise of a patch.
+    frame_seed : int, >= 0
+        Seed of the class means.
+
+    Examples
+    --------
+    >>> GaussianMixture(k=3, P=2, d=8).sample(5, seed=0).x.shape
+    torch.Size([5, 2, 8])
+    """
+
+    k: int = 10
+    P: int = 20
+    d: int = 200
+    separation: float = 0.2
+    noise: float = 1.0
+    frame_seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_int("k", self.k, low=2)
+        check_int("P", self.P, low=1)
+        check_int("d (k orthonormal means need room)", self.d, low=self.k)
+        check_number("separation", self.separation, low=0)
+        check_number("noise", self.noise, low=0)
+        check_int("frame_seed", self.frame_seed, low=0)
+
+    @cached_property
+    def views(self) -> Float[Tensor, "k 1 d"]:
+        """The class means: one direction per class."""
+        return orthonormal_frame(self.k, self.d, seed=self.frame_seed)[:, None]
+
+    def sample(self, multi: int, single: int = 0, *, seed: int) -> Sample:
+        """Draw `multi` inputs.
+
+        Parameters
+        ----------
+        multi : int, >= 1
+            Number of inputs.
+        single : int, 0
+            For the interface of :class:`~mvtheory.data.MultiView`; there are no single-view inputs.
+        seed : int, >= 0
+            The same seed gives the same inputs, to the last bit.
+
+        Returns
+        -------
+        Sample
+            With ``M = 1``; `strength` is the separation times P, `kept` is -1 and every
+            patch has the direction of the label.
+        """
+        check_int("single (a Gaussian mixture has no single-view inputs)", single, low=0, high=0)
+        n = check_int("multi", multi, low=1)
+        check_int("seed", seed, low=0)
+        rng = torch.Generator().manual_seed(seed)
+        y = torch.randint(self.k, (n,), generator=rng)
+        x = torch.randn(n, self.P, self.d, generator=rng) * (self.noise / self.d**0.5)
+        x += self.separation * self.views[y]
+        strength = torch.zeros(n, self.k, 1)
+        strength[torch.arange(n), y, 0] = self.separation * self.P
+        return Sample(x, y, strength, torch.full((n,), -1), y[:, None].expand(n, self.P).clone())
 
 
 class OneView(MultiView):
-    """Each class shows its first view only: the multi-view inputs of `MultiView` without all other views.
+    """Multi-view data in whose multi-view inputs only the first view of each class is present.
 
-    Nets that learn from such inputs cannot differ in the view that they keep. Single-view inputs are those of
-    `MultiView`: they may keep any view, also one that was never shown.
+    Nets trained on such inputs cannot learn different views. Single-view inputs are those of `MultiView`: their view
+    may be any, including those absent from the multi-view inputs.
 
     See Also
     --------
@@ -43,7 +122,7 @@ class OneView(MultiView):
 class TeacherLabels:
     r"""Gaussian inputs, labelled by a fixed random net: :math:`y = \mathrm{argmax}_i (T_i(X) + b_i)`.
 
-    The net T is a patch network with weights from N(0, I). The numbers b make all classes equally frequent.
+    The net T is a patch network with weights from N(0, I). The offsets b make all classes equally frequent.
 
     Parameters
     ----------
@@ -54,11 +133,11 @@ class TeacherLabels:
     d : int, >= 1
         Dimension of a patch.
     m : int, >= 1
-        Neurons of a class, in the net that labels.
+        Neurons per class of the labelling net T.
     activation : SReLU
-        Its activation; by default the plain ReLU.
+        Activation of T; by default the plain ReLU.
     frame_seed : int, >= 0
-        Seed of its weights.
+        Seed of the weights of T.
 
     Examples
     --------
@@ -81,15 +160,15 @@ class TeacherLabels:
 
     @cached_property
     def teacher(self) -> PatchNets:
-        """The net that labels, a stack of one."""
+        """The labelling net T, a stack of one."""
         return PatchNets.init(
             1, k=self.k, m=self.m, d=self.d, sigma_0=1.0, seed=self.frame_seed, activation=self.activation
         )
 
     @cached_property
     def offsets(self) -> Float[Tensor, " k"]:
-        """The numbers b, fitted to 20000 inputs of their own: a class that is too frequent is lowered."""
-        rng = torch.Generator().manual_seed(2**40 + self.frame_seed)  # not the numbers that the weights are made of
+        """The offsets b, fitted to a separate sample of 20000 inputs: classes that are too frequent are lowered."""
+        rng = torch.Generator().manual_seed(2**40 + self.frame_seed)  # independent of the weights
         F = self._scores(self._inputs(20_000, rng))
         b = F.new_zeros(self.k)
         for step in range(200):
@@ -98,23 +177,23 @@ class TeacherLabels:
         return b
 
     def sample(self, multi: int, single: int = 0, *, seed: int) -> Sample:
-        """Draw `multi` inputs. `single` must be 0: there is no view to lose.
+        """Draw `multi` inputs.
 
         Parameters
         ----------
         multi : int, >= 1
-            How many inputs.
+            Number of inputs.
         single : int, 0
-            There for the interface of :class:`~mvtheory.data.MultiView`.
+            For the interface of :class:`~mvtheory.data.MultiView`; there are no single-view inputs.
         seed : int, >= 0
             The same seed gives the same inputs, to the last bit.
 
         Returns
         -------
         Sample
-            With ``M = 1`` and no view anywhere: `strength` is 0, `kept` and `patch_view` are -1.
+            With ``M = 1`` and no views: `strength` is 0, `kept` and `patch_view` are -1.
         """
-        check_int("single (labels of a net leave no view to lose)", single, low=0, high=0)
+        check_int("single (labels of a net have no single-view inputs)", single, low=0, high=0)
         n = check_int("multi", multi, low=1)
         check_int("seed", seed, low=0)
         x = self._inputs(n, torch.Generator().manual_seed(seed))
@@ -129,7 +208,7 @@ class TeacherLabels:
 
 
 def flip_labels(y: Int[Tensor, " n"], k: int, share: float | int, *, seed: int) -> Int[Tensor, " n"]:
-    """Return labels of which a share is wrong: replaced by another class, uniformly.
+    """Return labels with symmetric noise: a fraction is replaced by another class, uniformly.
 
     Parameters
     ----------
@@ -138,9 +217,9 @@ def flip_labels(y: Int[Tensor, " n"], k: int, share: float | int, *, seed: int) 
     k : int, >= 2
         Number of classes.
     share : float, in [0, 1]
-        Share of the labels that are replaced; their number is rounded.
+        Fraction of the labels to replace; their number is rounded.
     seed : int, >= 0
-        Which labels, and by what.
+        Determines which labels are replaced, and by what.
 
     Returns
     -------

@@ -20,6 +20,8 @@ from torch import Tensor
 from mvtheory._check import check_shape
 from mvtheory.engine.tiles import PANEL_BYTES, ROWS, WIDE, backward, filled, forward, learn
 
+__all__ = ["CompiledStep", "single_threaded_torch", "supports", "threads"]
+
 Args, T = ParamSpec("Args"), TypeVar("T")
 
 #: How many threads compiled code may use, where torch itself keeps to one; None where both may use as many as torch.

@@ -6,6 +6,8 @@ import numba
 import numpy as np
 from torch import Tensor
 
+__all__ = ["log_softmax", "own_gradient", "own_outputs", "pool", "weigh"]
+
 
 def log_softmax(F: Tensor) -> Tensor:
     """Return the logarithm of the softmax over the last axis, a short one: torch is far faster over the first."""

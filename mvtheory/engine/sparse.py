@@ -5,6 +5,8 @@ from __future__ import annotations
 import numba
 import numpy as np
 
+__all__ = ["answers"]
+
 
 @numba.njit(cache=True, error_model="numpy")
 def answers(value, output_grad, start, entry, own, kind_class, k):  # type: ignore[no-untyped-def]

@@ -23,6 +23,8 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+__all__ = ["PANEL_BYTES", "ROWS", "WIDE", "backward", "filled", "forward", "learn"]
+
 
 def _features() -> set[str]:
     """Return what numba may use of this processor: all, or what ``NUMBA_CPU_FEATURES`` says."""

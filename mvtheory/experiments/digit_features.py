@@ -74,7 +74,7 @@ def hold_out_pairs(pairs: Pairs) -> Bool[Tensor, " n"]:
 class DigitFeatureStudy:
     """Models with fixed features on pairs of digits, by all methods: see :func:`mvtheory.linear.comparison.compare`.
 
-    They learn from the training pairs that the nets of :class:`mvtheory.experiments.digit_images.DigitStudy` learn from.
+    They are fitted to the training pairs of the nets of :class:`mvtheory.experiments.digit_images.DigitStudy`.
 
     Attributes
     ----------

@@ -55,7 +55,7 @@ class LazyStudy:
     At :math:`\alpha = 1` these are the nets of the book, on a smaller task. Everything else is the same at every scale:
     data, initial weights, numbers of steps, rule and weight of the teacher. The learning rate of a schedule is that
     at :math:`\alpha = 1`. It grows as :math:`\alpha^{2 (q-1)/q}`, as the tangent kernel of trained nets falls, up to
-    `push` over the sharpness at the initialisation.
+    `relative_step` over the sharpness at the initialisation.
 
     Attributes
     ----------
@@ -63,8 +63,8 @@ class LazyStudy:
         Data, nets and schedules.
     alphas : tuple of float
         Scales, increasing.
-    push : float, in (0, 4)
-        Largest learning rate, in units of one over the sharpness.
+    relative_step : float, in (0, 4)
+        Largest learning rate times the sharpness at the initialisation.
     margin : float
         See :func:`mvtheory.linear.linearization.crossover`; at 5 the cross-entropy is about 0.05.
     draws : tuple of int
@@ -73,7 +73,7 @@ class LazyStudy:
 
     setting: Setting = NARROW
     alphas: tuple[float, ...] = (1.0, 1e2, 1e4, 1e5, 1e6, 1e7, 1e8)
-    output_grad: float = 3.9
+    relative_step: float = 3.9
     margin: float = 5.0
     draws: tuple[int, ...] = DRAWS if FULL else DRAWS[:5]
 
@@ -84,7 +84,7 @@ class LazyStudy:
             check_number("alphas", alpha, low=0, open_low=True)
         if len(self.alphas) < 2 or sorted(set(self.alphas)) != list(self.alphas):
             raise ValueError(f"alphas must be at least 2 increasing numbers; got {self.alphas}")
-        check_number("push", self.output_grad, low=0, high=4, open_low=True, open_high=True)
+        check_number("relative_step", self.relative_step, low=0, high=4, open_low=True, open_high=True)
 
     def run(self) -> LazyResults:
         """Train and test everything, or read what an earlier run left on disk."""
@@ -98,7 +98,7 @@ class LazyStudy:
         """Return the measurements on one draw, [alphas, ...], those of its tangent models and of crossed lessons."""
         s, x = self.setting, draw.train.x
         start = draw.init(0, s.members + s.students)
-        fastest = self.output_grad / float(sharpness(start, x).max())
+        fastest = self.relative_step / float(sharpness(start, x).max())
         tangent = train_linearized(start, x, CrossEntropy(draw.train.y), fastest, s.schedule.steps)
         limit = [tangent(test.x) for test in (draw.test_multi, draw.test_single)]
         scales = [_Scale(alpha, draw, start, fastest) for alpha in self.alphas]

@@ -1,7 +1,7 @@
 r"""What grows with the number of classes: the law at k up to 1000, and the cost of a training step.
 
-Both functions are made for :class:`mvtheory.sweeps.sweep.Sweep`. Seconds are those of the processor, on one thread: they
-vary less than wall time where other work shares the machine.
+Both functions are made for :class:`mvtheory.sweeps.sweep.Sweep`. Seconds are processor seconds on one thread: they vary
+less than wall time where other work shares the machine.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ def law(
 ) -> dict[str, float]:
     """Train four nets in the noise-free reduction, and average them.
 
-    The data are those of :data:`mvtheory.experiments.nets.SHARP` with `k` classes in place of ten, and no noise. The other
-    defaults were chosen on draws 521 to 525.
+    The data are those of :data:`mvtheory.experiments.nets.NET_SETTING` with `k` classes in place of ten, and no
+    noise. The other defaults were chosen on draws 521 to 525.
 
     Parameters
     ----------

@@ -10,8 +10,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mvtheory._check import check_choice, check_int, check_number
-from mvtheory.controls.no_views import OneView, TeacherLabels, flip_labels
-from mvtheory.data import GaussianMixture, MultiView, Sample
+from mvtheory.controls.no_views import GaussianMixture, OneView, TeacherLabels, flip_labels
+from mvtheory.data import MultiView, Sample
 from mvtheory.diagnose import diagnose
 from mvtheory.distillation import Distillation, OnOff, Temperature
 from mvtheory.ensemble import AverageCrossEntropy, average

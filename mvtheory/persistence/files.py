@@ -7,6 +7,8 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
+__all__ = ["clean", "write_atomic"]
+
 
 def write_atomic(path: str | Path, data: bytes, previous: Path | None = None) -> None:
     """Write `data` to `path`, making its folder; readers see the old file or the new one.

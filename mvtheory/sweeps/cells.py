@@ -12,6 +12,8 @@ from typing import Any
 
 from mvtheory.persistence.store import StoreError
 
+__all__ = ["Cells", "Outcome"]
+
 # A success is final. A failure gives way to a later attempt, and to nothing else.
 _ADD = """
 INSERT INTO cells (key, function, cell, result, error, seconds, worker) VALUES (?, ?, ?, ?, ?, ?, ?)

@@ -11,6 +11,8 @@ import dask
 import distributed
 from joblib._dask import DaskDistributedBackend
 
+__all__ = ["Backend", "client"]
+
 
 class Backend(DaskDistributedBackend):
     """Joblib's backend, which calls no one back when a task's workers have died: joblib would wait for ever."""

@@ -17,6 +17,8 @@ import torch
 from mvtheory.persistence.sources import digest_of_all
 from mvtheory.sweeps.cells import Outcome
 
+__all__ = ["VersionMismatch", "call", "lost_workers", "package_hash", "parallel_on", "retry_lost_workers"]
+
 
 class VersionMismatch(RuntimeError):
     """A worker runs another version of the package than the process that started the sweep."""

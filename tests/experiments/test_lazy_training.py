@@ -150,7 +150,8 @@ def test_the_crossover_is_where_one_neuron_is_as_long_as_the_class(start: PatchN
 SMALL = LazyStudy(
     setting=Setting(
         task=TASK, multi=28, single=2, m=2, sigma_0=0.1, members=2, students=1, averaged=2, activation=SReLU(3, 4.0),
-        schedule=Schedule(steps=15, stop_loss=0), distillation_schedule=Schedule(steps=5, stop_loss=0), test_single=60, test_multi=30,
+        schedule=Schedule(steps=15, stop_loss=0), distillation_schedule=Schedule(steps=5, stop_loss=0),
+        test_single=60, test_multi=30,
     ),
     alphas=(1.0, 1e3, 1e6),
     draws=(7, 8),
@@ -189,7 +190,7 @@ def test_crossed_lessons_are_those_of_the_other_end(results: LazyResults) -> Non
     """Step by step, for the second draw."""
     s, draw = SMALL.setting, Draw(8, SMALL.setting)
     start, data = draw.init(0, 3), draw.train
-    F_0, fastest = start(data.x), SMALL.output_grad / float(sharpness(start, data.x).max())
+    F_0, fastest = start(data.x), SMALL.relative_step / float(sharpness(start, data.x).max())
     etas = {alpha: min(100.0 * alpha ** (4 / 3), fastest) for alpha in (1.0, 1e6)}
     ends = {
         alpha: train(start, data, Lazy(CrossEntropy(data.y), F_0, alpha), replace(s.schedule, eta=eta)).nets
@@ -218,7 +219,7 @@ def test_where_half_is_gone() -> None:
         ({"alphas": (1.0,)}, "alphas must be at least 2 increasing numbers"),
         ({"alphas": (2.0, 1.0)}, "alphas must be at least 2 increasing numbers"),
         ({"alphas": (0.0, 1.0)}, r"alphas must be a finite number in \(0, inf\); got 0.0"),
-        ({"push": 4.0}, r"push must be a finite number in \(0, 4\); got 4.0"),
+        ({"relative_step": 4.0}, r"relative_step must be a finite number in \(0, 4\); got 4.0"),
         ({"draws": (0, 1)}, "draws must be an integer >= 1; got 0"),
     ],
 )

@@ -232,7 +232,7 @@ def test_bad_input_is_named():
     with pytest.raises(ValueError, match=r"size of a group .* must be one of 2; got 1"):
         lottery_control_variate(Draw(1, SMALL), [(0, 1), (2,)])
     with pytest.raises(ValueError, match=r"teacher must be one of 'ensemble', 'single'; got 'crowd'"):
-        students(Draw(1, SMALL), "crowd")
+        distilled_students(Draw(1, SMALL), "crowd")
     with pytest.raises(ValueError, match=r"number must be an integer >= 1; got 0"):
         Draw(0)
     with pytest.raises(ValueError, match="where must be one of"):

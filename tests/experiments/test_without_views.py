@@ -191,7 +191,10 @@ def test_as_many_labels_are_wrong_as_told():
         (lambda: TeacherLabels(k=1), "k must be an integer >= 2; got 1"),
         (lambda: TeacherLabels(m=0), "m must be an integer >= 1; got 0"),
         (lambda: TeacherLabels(frame_seed=-1), "frame_seed must be"),
-        (lambda: TeacherLabels().sample(5, 1, seed=0), r"single \(labels of a net leave no view to lose\) must be"),
+        (
+            lambda: TeacherLabels().sample(5, 1, seed=0),
+            r"single \(labels of a net have no single-view inputs\) must be",
+        ),
         (lambda: TeacherLabels().sample(0, seed=0), "multi must be an integer >= 1; got 0"),
         (lambda: flip_labels(torch.tensor([0, 2]), 2, 0.1, seed=0), "y must hold classes 0 to 1"),
         (lambda: flip_labels(torch.tensor([0, 1]), 2, 1.1, seed=0), "share must be"),

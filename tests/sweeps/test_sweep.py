@@ -16,9 +16,9 @@ import pytest
 import torch
 from reference import refused
 
-from mvtheory.sweeps import workers
-from mvtheory import sweep as module
 from mvtheory.persistence.store import StoreError
+from mvtheory.sweeps import sweep as module
+from mvtheory.sweeps import workers
 from mvtheory.sweeps.cells import Cells, Outcome
 from mvtheory.sweeps.sweep import Sweep
 from mvtheory.training import Diverged
