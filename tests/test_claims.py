@@ -7,20 +7,24 @@ import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
-import nbformat
+import jaxtyping
 import pytest
-from nbclient import NotebookClient
 
 import mvtheory.claims
-from mvtheory.claims import CLAIM_MIME, Claim, Ledger, predict, record
+from mvtheory.claims import CLAIM_MIME, Claim, Ledger
 from mvtheory.measurement import Estimate
 
-HALF = predict("single", "A single net errs on half of the inputs.", 0.49, 0.51, chapter="02-single-model")
+
+def predicted(id="a", low=0.0, high=1.0, statement="A claim.", **more):
+    return Claim(id, statement, (low, high), **{"chapter": "02", "source": "derived", "setting": "all"} | more)
 
 
-def measured(id="single", low=0.0, high=1.0, interval=(0.4, 0.6), statement="A claim."):
+HALF = predicted("single", 0.49, 0.51, "A single net errs on half of the inputs.")
+
+
+def measured(id="single", low=0.0, high=1.0, interval=(0.4, 0.6), statement="A claim.", raw=None):
     estimate = Estimate(sum(interval) / 2, *interval, nets=50, draws=5)
-    return predict(id, statement, low, high, chapter="02").measure(estimate, seconds=12.5)
+    return predicted(id, low, high, statement).measure(estimate, seconds=12.5, raw=raw)
 
 
 # Claim
@@ -59,7 +63,7 @@ def test_measuring_leaves_the_prediction_as_it_was():
 
 
 def test_no_verdict_before_the_run():
-    for use in (lambda: HALF.verdict, HALF.as_dict, lambda: record(HALF), lambda: Ledger([HALF])):
+    for use in (lambda: HALF.verdict, HALF.as_dict, lambda: Ledger([HALF])):
         with pytest.raises(ValueError, match="claim 'single' must be measured first"):
             use()
 
@@ -67,24 +71,36 @@ def test_no_verdict_before_the_run():
 @pytest.mark.parametrize("id", ["", "Single", "two words", "a_b", "é", "a\n"])
 def test_ids_are_lower_case(id):
     with pytest.raises(ValueError, match="id must be lower-case"):
-        predict(id, "A claim.", 0, 1, chapter="02")
+        predicted(id)
 
 
 @pytest.mark.parametrize("ends", [(1, 0), (math.nan, 1), (0, math.nan), (math.inf, math.inf), (-math.inf, -math.inf)])
 def test_empty_ranges_are_refused(ends):
-    with pytest.raises(ValueError, match=r"predicted must be \(low, high\) with low <= high; got"):
-        predict("a", "A claim.", *ends, chapter="02")
+    with pytest.raises(ValueError, match=r"predicted must be \(low, high\), two numbers with low <= high; got"):
+        predicted("a", *ends)
+
+
+@pytest.mark.parametrize("ends", ["01", (0,), (0, 1, 2), ("0", 1), None, (True, 1)])
+def test_ranges_are_two_numbers(ends):
+    with pytest.raises((ValueError, jaxtyping.TypeCheckError), match=r"predicted must be|Type-check"):
+        Claim("a", "A claim.", ends, "02", "derived", "all")
 
 
 def test_other_bad_claims_are_refused():
     with pytest.raises(ValueError, match="statement must not be empty"):
-        predict("a", " ", 0, 1, chapter="02")
+        predicted(statement=" ")
     with pytest.raises(ValueError, match="chapter must not be empty"):
-        predict("a", "A claim.", 0, 1, chapter="")
+        predicted(chapter="")
+    with pytest.raises(ValueError, match="source must be one of 'theorem', 'derived', 'our tolerance'; got 'a guess'"):
+        predicted(source="a guess")
+    with pytest.raises(ValueError, match="kind must be one of 'claim', 'check'; got 'hope'"):
+        predicted(kind="hope")
     with pytest.raises(ValueError, match="seconds must be a finite number"):
         HALF.measure(Estimate(0.5, 0.4, 0.6, 1, 1), seconds=-1)
     with pytest.raises(ValueError, match="measured and seconds must be given together"):
-        Claim("a", "A claim.", (0.0, 1.0), "02", seconds=1.0)
+        predicted(seconds=1.0)
+    with pytest.raises(ValueError, match="raw must be given together with measured"):
+        predicted(raw=Estimate(0.5, 0.4, 0.6, 1, 1))
 
 
 @pytest.mark.parametrize(
@@ -105,7 +121,7 @@ def test_other_bad_claims_are_refused():
     ],
 )
 def test_ranges_read_well(low, high, text):
-    assert predict("a", "A claim.", low, high, chapter="02").predicted_text == text
+    assert predicted("a", low, high).predicted_text == text
 
 
 # JSON
@@ -123,7 +139,13 @@ def test_the_schema():
         "draws": 5,
         "verdict": "inconclusive",
         "seconds": 12.5,
+        "setting": "all",
+        "source": "derived",
+        "kind": "claim",
+        "unit": "data set",
+        "raw": None,
     }
+    assert measured(raw=Estimate(0.45, 0.3, 0.6, 50, 5)).as_dict()["raw"] == [0.45, 0.3, 0.6]
 
 
 def refuse(constant):
@@ -131,7 +153,10 @@ def refuse(constant):
 
 
 def test_json_is_strict_and_comes_back(tmp_path):
-    claims = [measured("b", 0.3, math.inf), measured("a", -math.inf, 0.1, statement='2 < 3 & "é" ≤ 4')]
+    claims = [
+        measured("b", 0.3, math.inf, raw=Estimate(0.4, 0.3, 0.5, 50, 5)),
+        measured("a", -math.inf, 0.1, statement='2 < 3 & "é" ≤ 4'),
+    ]
     path = tmp_path / "new" / "claims.json"
     Ledger(claims).to_json(path)
     content = json.loads(path.read_text(encoding="utf-8"), parse_constant=refuse)
@@ -158,6 +183,8 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
         ({"measured": "0.5"}, "must be"),
         ({"nets": 0}, "nets must be an integer >= 1; got 0"),
         ({"interval": [0.4]}, "not enough values"),
+        ({"source": "a guess"}, "source must be one of"),
+        ({"raw": [0.4]}, "not enough values"),
         ({"predicted": None}, "fields must be those of a measured claim"),
         ({"statement": 3}, "fields must be those of a measured claim"),
         ({"id": "Not An Id"}, "id must be lower-case"),
@@ -210,7 +237,7 @@ class Table(HTMLParser):
             self.rows[-1][-1] += data
 
 
-HEAD = ["claim", "predicted", "measured [95% interval]", "nets", "draws", "verdict"]
+HEAD = ["claim", "predicted", "measured [95% interval]", "nets", "data sets", "verdict"]
 
 
 def test_ledger_keeps_order_and_finds_by_id():
@@ -224,13 +251,14 @@ def test_ledger_keeps_order_and_finds_by_id():
 
 
 def test_tables_say_everything_in_words():
-    claims = [measured("b", 0, 0.01, statement="<b> & co"), measured("a", 0.3, 0.7)]
+    raw = Estimate(0.45, 0.35, 0.55, 50, 5)
+    claims = [measured("b", 0, 0.01, statement="<b> & co"), measured("a", 0.3, 0.7, raw=raw)]
     bundle = Ledger(claims)._repr_mimebundle_()
     table = Table(bundle["text/html"])
     assert table.rows == [
         HEAD,
         ["<b> & co", "≤ 0.01", "0.50 [0.40, 0.60]", "50", "5", "fails"],
-        ["A claim.", "0.3 to 0.7", "0.50 [0.40, 0.60]", "50", "5", "holds"],
+        ["A claim.", "0.3 to 0.7", "0.50 [0.40, 0.60]; raw 0.45 [0.35, 0.55]", "50", "5", "holds"],
     ]
     scopes = [attrs.get("scope") for tag, attrs in table.tags if tag == "th"]
     assert scopes == ["col"] * 6 + ["row"] * 2
@@ -250,39 +278,6 @@ def test_a_claim_shows_itself_before_and_after_the_run():
     assert set(after) == {"text/plain", "text/html", CLAIM_MIME}
     assert after[CLAIM_MIME] == measured().as_dict()
     assert str(measured()) == after["text/plain"]
-
-
-# In a notebook
-
-
-def test_record_shows_the_claim_and_glues_formatted_texts():
-    code = """
-from mvtheory.claims import predict, record
-from mvtheory.measurement import Estimate
-claim = predict("rf-ensemble", "Averaging helps.", 0.49, 0.51, chapter="06")
-record(claim.measure(Estimate(0.50212, 0.4961, 0.5081, nets=50, draws=5), seconds=1.5))
-"""
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)])
-    outputs = NotebookClient(notebook, timeout=120).execute().cells[0].outputs
-    shown, *glued = outputs
-    assert shown.data[CLAIM_MIME]["verdict"] == "holds"
-    assert Table(shown.data["text/html"]).rows[1][-1] == "holds"
-    texts = {out.metadata["scrapbook"]["name"]: out.data for out in glued}
-    mime = "application/papermill.record/text/plain"  # this prefix keeps them off the page
-    assert {name: data[mime] for name, data in texts.items()} == {
-        "rf-ensemble-measured": "'0.502'",
-        "rf-ensemble-interval": "'[0.496, 0.508]'",
-        "rf-ensemble-predicted": "'0.49 to 0.51'",
-        "rf-ensemble-verdict": "'holds'",
-        "rf-ensemble-nets": "'50'",
-        "rf-ensemble-draws": "'5'",
-    }
-
-
-def test_record_says_what_is_missing(monkeypatch):
-    monkeypatch.setitem(sys.modules, "myst_nb", None)
-    with pytest.raises(ImportError, match="record needs IPython and myst-nb: pip install myst-nb"):
-        record(measured())
 
 
 def test_importing_claims_loads_nothing_heavy():

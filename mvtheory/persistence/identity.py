@@ -16,8 +16,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from functools import cached_property
 from pathlib import PurePath
-from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, MethodWrapperType, ModuleType
+from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, MethodWrapperType, ModuleType, UnionType
 from typing import Any
+from weakref import ReferenceType
 
 import numpy as np
 import torch
@@ -131,6 +132,10 @@ class _Walk:
             self._all("sequence", type(value), *value)
         elif isinstance(value, staticmethod | classmethod):
             self._all(type(value).__name__, value.__func__)
+        elif isinstance(value, UnionType):  # X | Y, among the defaults of what checks types
+            self._all("union", *value.__args__)
+        elif isinstance(value, ReferenceType):
+            self._all("weak reference", value())
         elif isinstance(value, cached_property):
             self._all("cached property", value.func)
         elif isinstance(value, property):

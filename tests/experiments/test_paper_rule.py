@@ -7,9 +7,9 @@ import torch
 from reference import refused
 
 from mvtheory import MultiView, PatchNets, Schedule, SReLU
-from mvtheory.reduced.reduction import reduce_to_all_views
 from mvtheory.experiments.nets import Draw
 from mvtheory.experiments.paper_rule import CLEAN, ClassesStudy, lost_view_first
+from mvtheory.reduced.reduction import reduce_to_all_views
 
 TINY = ClassesStudy(
     k=(4, 6),

@@ -8,9 +8,9 @@ import torch
 from reference import refused
 
 from mvtheory import Schedule, SReLU, average, error_rate, over_draws, predict, train
-from mvtheory.reduced.reduction import reduce_to_own_views
 from mvtheory.experiments.nets import Draw
 from mvtheory.experiments.phase_diagram import CLEAN, PhaseStudy, reduced
+from mvtheory.reduced.reduction import reduce_to_own_views
 
 DRAWS = (301, 302, 303)
 SMALL = replace(CLEAN, multi=400, test_single=400)

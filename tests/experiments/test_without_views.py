@@ -22,8 +22,7 @@ from mvtheory import (
     error_rate,
     train,
 )
-from mvtheory.controls.no_views import GaussianMixture
-from mvtheory.controls.no_views import OneView, TeacherLabels, flip_labels
+from mvtheory.controls.no_views import GaussianMixture, OneView, TeacherLabels, flip_labels
 from mvtheory.controls.overlap import Overlapping, overlap_at, predicted_gain, resting_ratio
 from mvtheory.experiments.nets import Draw
 from mvtheory.experiments.overlapping_views import DialResults, DialStudy, winners

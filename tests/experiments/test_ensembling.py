@@ -1,0 +1,122 @@
+"""Averages of nets: closed forms of the law, one way to compute errors by size, and students of chance."""
+
+from dataclasses import replace
+from itertools import combinations
+
+import numpy as np
+import pytest
+import torch
+
+from mvtheory.data import MultiView
+from mvtheory.experiments import ensembling, measure
+from mvtheory.experiments.control_variate import lottery_control_variate
+from mvtheory.experiments.nets import Draw, each_draw, singles, trained_average
+from mvtheory.experiments.settings import NET_SETTING
+from mvtheory.measurement import error_rate
+from mvtheory.training import Schedule
+
+SMALL = replace(
+    NET_SETTING,
+    task=MultiView(k=3, P=6, d=12, s=1.0, noise_background=0.2),
+    multi=40,
+    single=1,
+    m=3,
+    members=3,
+    ensembles=2,
+    averaged=2,
+    schedule=Schedule(steps=30, stop_loss=0.5),
+    test_single=60,
+    test_multi=20,
+)
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("MVTHEORY_CACHE", str(tmp_path))
+    ensembling.error_curves.cache_clear()
+
+
+@pytest.mark.parametrize("f", [0.5, 2 / 3, 1.0])
+def test_the_factor_of_a_geometric_fall_is_its_ratio(f):
+    assert ensembling.factor(3.0 * f ** np.arange(10)) == pytest.approx(f)
+
+
+def test_the_factor_of_a_fall_like_that_of_a_variance_is_another():
+    harmonic = 1 / np.arange(1, 11)
+    assert ensembling.factor(harmonic) == pytest.approx((harmonic.sum() - 1) / (harmonic.sum() - 0.1))
+
+
+def test_choices_are_sets_of_different_nets():
+    choices = ensembling.random_choices(6, 4, count=30)
+    assert list(choices) == [1, 2, 3, 4]
+    assert choices[1] == [[net] for net in range(6)]
+    for L in (2, 3, 4):
+        assert len(choices[L]) == 30
+        assert all(len(set(c)) == L and set(c) <= set(range(6)) for c in choices[L])
+    assert choices == ensembling.random_choices(6, 4, count=30)
+
+
+def test_errors_of_averages_are_means_over_choices():
+    rng = torch.Generator().manual_seed(0)
+    F, y = torch.randn(4, 50, 3, generator=rng), torch.randint(3, (50,), generator=rng)
+    choices = {L: [list(c) for c in combinations(range(4), L)] for L in (1, 2, 4)}
+    found = ensembling.average_errors(F, y, choices)
+    assert found[0] == pytest.approx(error_rate(F, y).mean())
+    by_hand = [(F[list(c)].mean(0).argmax(-1) != y).double().mean() for c in combinations(range(4), 2)]
+    assert found[1] == pytest.approx(np.mean(by_hand))
+    assert found[2] == pytest.approx((F.mean(0).argmax(-1) != y).double().mean())
+
+
+def test_adjusted_errors_are_raw_ones_minus_the_control_variate():
+    raw, adjusted, seconds = ensembling.error_curves((1, 2), SMALL)
+    base, choices = each_draw(singles, (1, 2), SMALL), ensembling.random_choices(6, 3)
+    for row, nets in enumerate(base):
+        errors = ensembling.average_errors(nets.outputs["single"], nets.labels("single"), choices)
+        np.testing.assert_array_equal(raw[row], errors)
+        for L, chosen in choices.items():
+            variate = lottery_control_variate(nets.draw, chosen)
+            assert adjusted[row, L - 1] == pytest.approx(raw[row, L - 1] - variate)
+    assert seconds == sum(nets.seconds for nets in base)
+
+
+def test_the_claims_are_means_of_the_curves_and_nothing_is_clipped(monkeypatch):
+    raw = np.array([[0.5, 0.25, 0.01], [0.5, 0.26, 0.0]])
+    adjusted = raw - np.array([[0, 0, 0.02], [0, 0, 0.01]])
+    monkeypatch.setattr(ensembling, "error_curves", lambda draws, setting: (raw, adjusted, 1.0))
+    claim = measure("ensemble", draws=(1, 2), setting=SMALL)
+    assert claim.measured.value == pytest.approx(-0.01)
+    assert claim.raw.value == pytest.approx(0.005)
+    assert claim.measured.nets == 2 * SMALL.nets
+    factors = [np.sum(row[1:]) / np.sum(row[:-1]) for row in adjusted]
+    assert measure("law", draws=(1, 2), setting=SMALL).measured.value == pytest.approx(np.mean(factors))
+    assert measure("law-2", draws=(1, 2), setting=SMALL).measured.value == pytest.approx(0.255)
+
+
+def test_a_trained_average_is_compared_with_single_nets_of_the_same_data():
+    claim = measure("train-average", draws=(1, 2), setting=SMALL)
+    joint, base = each_draw(trained_average, (1, 2), SMALL), each_draw(singles, (1, 2), SMALL)
+    gaps = [a.average_error("single") - b.errors("single").mean() for a, b in zip(joint, base, strict=True)]
+    assert claim.measured.value == pytest.approx(np.mean(gaps))
+    error = ensembling.trained_average_error((1, 2), SMALL)
+    assert error.value == pytest.approx(np.mean([a.average_error("single") for a in joint]))
+    assert (error.nets, claim.measured.nets) == (4, 2 * (2 + 6))
+
+
+def test_pooled_neurons_give_the_sum_of_the_nets():
+    nets = Draw(1, SMALL).init(0, 3)
+    x = Draw(1, SMALL).test_single.x
+    torch.testing.assert_close(ensembling.pooled(nets)(x)[0], nets(x).sum(0))
+
+
+def test_outweighed_answers_are_those_of_one_net_alone_that_the_average_misses():
+    base = each_draw(singles, (1, 2), SMALL)
+    share = ensembling.outweighed_share(base, 1, [[0], [1]])
+    wrong, holds = [], []
+    for nets in base:
+        from mvtheory.ensemble import learned_views
+
+        y, kept = nets.labels("single"), nets.draw.test_single.kept
+        own = learned_views(nets.nets, nets.draw.task.views)[:2, y, kept].numpy()
+        wrong.append((nets.wrong("single")[:2] & own).sum())
+        holds.append(own.sum())
+    assert share == pytest.approx(sum(wrong) / sum(holds))
