@@ -26,8 +26,8 @@ import numpy as np
 import scipy
 from jaxtyping import Bool, Float, Int, Shaped
 
-from mvtheory._check import check_finite, check_int, check_labels, check_number, check_shape
-from mvtheory.measurement import Estimate, to_numpy, wrong
+from mvtheory._check import check_finite, check_int, check_number, check_shape
+from mvtheory.measurement import Estimate, to_labels, to_outputs, wrong
 
 __all__ = ["Diagnosis", "diagnose"]
 
@@ -197,8 +197,7 @@ def diagnose(
     check_int("L (first axis of logits)", L, 2, MAX_NETS)
     check_int("n (second axis of logits)", n, 2)
     check_int("k (last axis of logits)", k, 2)
-    labels = to_numpy(y)
-    check_labels("y", labels, k)
+    labels = to_labels("y", y, k)
     check_shape("y", labels, (n,))
     check_number("worth", worth, 0, 1, open_high=True)
     if students is not None:
@@ -296,7 +295,7 @@ def _side(ratio: Estimate | None, bound: float, above: str, below: str) -> str:
 
 def _outputs(name: str, outputs: Any) -> np.ndarray:
     """Return outputs as a finite array of doubles [nets, n, k]."""
-    array = np.asarray(to_numpy(outputs), float)
+    array = to_outputs(name, outputs).astype(float)
     check_shape(name, array, ("nets", "n", "k"))
     with np.errstate(invalid="ignore"):  # the check subtracts infinities
         return check_finite(name, array)

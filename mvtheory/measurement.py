@@ -11,13 +11,14 @@ and draws.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 import scipy  # its submodules load when first used, which keeps this import cheap
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 
 from mvtheory._check import check_finite, check_int, check_labels, check_number, check_shape
 
@@ -27,7 +28,9 @@ __all__ = [
     "error_rate",
     "over_draws",
     "stratified",
+    "to_labels",
     "to_numpy",
+    "to_outputs",
     "wilson",
     "wrong",
 ]
@@ -82,7 +85,7 @@ class Estimate:
         return f"{round(number, digits) + 0.0:.{digits}f}"  # + 0.0 turns -0.0 into 0.0
 
 
-def wrong(logits: Float[Any, "*nets n k"], y: Int[Any, " n"]) -> Bool[np.ndarray, "*nets n"]:
+def wrong(logits: Any, y: Any) -> Bool[np.ndarray, "*nets n"]:
     """Return which inputs each net misclassifies.
 
     An input is classified correctly if the output of its class is strictly larger than all others and
@@ -91,9 +94,9 @@ def wrong(logits: Float[Any, "*nets n k"], y: Int[Any, " n"]) -> Bool[np.ndarray
 
     Parameters
     ----------
-    logits : array or tensor of shape [..., n, k]
-        Outputs of the nets (any leading axes) on ``n`` inputs for ``k >= 2`` classes.
-    y : integer array or tensor of shape [n]
+    logits : array, tensor or nested list of shape [..., n, k]
+        Outputs of the nets (any leading axes) on ``n`` inputs for ``k >= 2`` classes; votes, too.
+    y : array, tensor, list or series of integers, shape [n]
         True classes, 0 to ``k - 1``.
 
     Returns
@@ -105,19 +108,18 @@ def wrong(logits: Float[Any, "*nets n k"], y: Int[Any, " n"]) -> Bool[np.ndarray
     >>> wrong(np.array([[2.0, 1.0], [1.0, 1.0]]), np.array([0, 1]))
     array([False,  True])
     """
-    n, k = check_shape("logits", logits, (..., "n", "k")).values()
-    check_int("k (last axis of logits)", k, 2)
-    check_labels("y", y, k)
-    check_shape("y", y, (n,))
-    outputs = to_numpy(logits)
-    label = np.broadcast_to(to_numpy(y)[:, None], (*outputs.shape[:-1], 1))
+    outputs = to_outputs("logits", logits)
+    n, k = check_shape("logits", outputs, (..., "n", "k")).values()
+    labels = to_labels("y", y, check_int("k (last axis of logits)", k, 2))
+    check_shape("y", labels, (n,))
+    label = np.broadcast_to(labels[:, None], (*outputs.shape[:-1], 1))
     own = np.take_along_axis(outputs, label, -1)[..., 0]
     rivals = outputs.copy()
     np.put_along_axis(rivals, label, -np.inf, -1)
     return ~((own > rivals.max(-1)) & np.isfinite(outputs).all(-1))
 
 
-def error_rate(logits: Float[Any, "*nets n k"], y: Int[Any, " n"]) -> Float[np.ndarray, "*nets"]:
+def error_rate(logits: Any, y: Any) -> Float[np.ndarray, "*nets"]:
     """Return the fraction of the inputs that each net misclassifies; a tie is an error, see `wrong`.
 
     Parameters
@@ -197,7 +199,7 @@ def over_draws(
 
     Parameters
     ----------
-    values : sequence over draws of sequences over nets
+    values : sequence over draws of sequences over nets, dict by draw, or data frame of a row per draw
         One number per net, such as its test error. Draws may have different numbers of nets and
         have equal weight. At least two draws.
     level : float
@@ -269,6 +271,7 @@ def difference_over_draws(
     >>> print(difference_over_draws(single, ensemble, points=2000))
     0.480 [0.455, 0.505]
     """
+    _check_pairs(first, second)
     share = points is not None
     low, high = (0, 1) if share else (-math.inf, math.inf)
     (a, count_a), (b, count_b) = (
@@ -317,8 +320,27 @@ def stratified(err_multi: Estimate, err_single: Estimate, mu: float) -> Estimate
 
 
 def to_numpy(array: Any) -> np.ndarray:
-    """Return a list, an array or a torch tensor on any device as a NumPy array, without a copy where possible."""
-    return array.detach().cpu().numpy() if hasattr(array, "detach") else np.asarray(array)
+    """Return a list, an array, a data frame or a tensor on any device as a NumPy array, without a copy if possible."""
+    if hasattr(array, "detach"):
+        array = array.detach().cpu()
+        array = array.float() if str(array.dtype) == "torch.bfloat16" else array  # which NumPy does not have
+    return np.asarray(array)
+
+
+def to_outputs(name: str, array: Any) -> np.ndarray:
+    """Return the outputs of nets as floating-point numbers; votes, as booleans or integers, become 0.0, 1.0, ..."""
+    outputs = to_numpy(array)
+    if outputs.dtype.kind not in "fbiu":
+        raise TypeError(f"{name} must hold real numbers; got dtype {outputs.dtype}")
+    return outputs if outputs.dtype.kind == "f" else outputs.astype(float)
+
+
+def to_labels(name: str, y: Any, k: int) -> np.ndarray:
+    """Return labels as an array of int64 after a check: whole numbers from 0 to ``k - 1``, in any container."""
+    labels = to_numpy(y)
+    if labels.dtype == object and all(isinstance(label, Integral) for label in labels.flat):
+        labels = labels.astype(np.int64)  # such as nullable integers of pandas
+    return check_labels(name, labels, k).astype(np.int64)
 
 
 def _estimate(means: np.ndarray, level: float, points: int | None, nets: int, floor: float, ceiling: float) -> Estimate:
@@ -336,7 +358,7 @@ def _estimate(means: np.ndarray, level: float, points: int | None, nets: int, fl
 
 def _draw_means(name: str, values: Iterable[Any], low: float, high: float) -> tuple[np.ndarray, int]:
     """Return the mean of every draw and the number of values, all of them from `low` to `high`."""
-    rows = [np.asarray(to_numpy(row), dtype=float).ravel() for row in values]
+    rows = [np.asarray(to_numpy(row), dtype=float).ravel() for row in _by_draw(values)]
     if len(rows) < 2 or not all(row.size for row in rows):
         sizes = [row.size for row in rows]
         raise ValueError(f"{name} must hold at least 2 draws of at least 1 net; got sizes {sizes}")
@@ -345,6 +367,26 @@ def _draw_means(name: str, values: Iterable[Any], low: float, high: float) -> tu
         allowed = f"[{low:g}, {high:g}]"
         raise ValueError(f"{name} must lie in {allowed} where points are given; got {flat.min()} to {flat.max()}")
     return np.array([row.mean() for row in rows]), flat.size
+
+
+def _by_draw(values: Any) -> Iterable[Any]:
+    """Return what belongs to each draw: rows of a table, and not its labels; values of a dict, and not its keys."""
+    if isinstance(values, Mapping):
+        return values.values()
+    return values.to_numpy() if hasattr(values, "to_numpy") else values
+
+
+def _check_pairs(first: Any, second: Any) -> None:
+    """Raise an error where both sides name their draws, and the names differ."""
+    sides = (first, second)
+    if all(isinstance(side, Mapping) for side in sides):
+        names = [list(side) for side in sides]
+    elif all(hasattr(side, "to_numpy") for side in sides):
+        names = [list(side.index) for side in sides]
+    else:
+        return
+    if names[0] != names[1]:
+        raise ValueError(f"second must have the draws of first in the same order, {names[0]}; got {names[1]}")
 
 
 def _level(level: float) -> float:

@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from scipy import stats
@@ -284,3 +285,67 @@ def test_estimate_prints_as_many_digits_as_it_knows(numbers, text):
 def test_estimate_refuses(fields, match):
     with pytest.raises(ValueError, match=match):
         Estimate(*fields)
+
+
+# What people have
+
+
+def test_errors_of_votes_lists_and_any_dtype_are_those_of_floats():
+    F, y = torch.tensor([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [1.0, 0.0, 0.0]]), [1, 2, 2]
+    expected = 1 / 3
+    for outputs in (
+        F,
+        F.bool(),
+        F.int(),
+        F.to(torch.uint8),
+        F.bfloat16(),
+        F.half(),
+        F.tolist(),
+        F.numpy().astype("i8"),
+    ):
+        assert error_rate(outputs, y) == pytest.approx(expected)
+    for labels in (y, np.array(y, "u1"), torch.tensor(y, dtype=torch.int8), pd.Series(y, dtype="Int64"), tuple(y)):
+        assert error_rate(F, labels) == pytest.approx(expected)
+    assert error_rate(F.clone().requires_grad_(), torch.tensor(y)) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("logits", [[["a", "b"]], np.array([[None, 1]])])
+def test_outputs_that_are_no_numbers_are_refused(logits):
+    with pytest.raises(TypeError, match="logits must hold real numbers; got dtype"):
+        error_rate(logits, [0])
+
+
+@pytest.mark.parametrize("y", [[0.0], [True], ["0"], [None]])
+def test_labels_that_are_no_integers_are_refused(y):
+    with pytest.raises(TypeError, match="y must hold integers; got dtype"):
+        error_rate([[1.0, 0.0]], y)
+
+
+def test_tables_and_dicts_are_read_by_draw():
+    errors = {7: [0.30, 0.32], 9: [0.28, 0.34], 3: [0.31, 0.30]}
+    expected = over_draws(errors.values(), points=1000)
+    frame = pd.DataFrame(errors, index=[100, 200]).T  # a row for each draw, a column for each seed
+    assert over_draws(frame, points=1000) == expected
+    assert over_draws(errors, points=1000) == expected
+    assert over_draws(frame[100], points=1000) == over_draws([e[:1] for e in errors.values()], points=1000)
+    gap = difference_over_draws(errors.values(), [[0.1]] * 3, points=1000)
+    assert difference_over_draws(frame, pd.DataFrame({0: 0.1}, index=[7, 9, 3]), points=1000) == gap
+
+
+def test_pairs_of_other_draws_are_refused():
+    first, second = {1: [0.3], 2: [0.4]}, {2: [0.1], 1: [0.2]}
+    with pytest.raises(
+        ValueError, match=r"second must have the draws of first in the same order, \[1, 2\]; got \[2, 1\]"
+    ):
+        difference_over_draws(first, second, points=10)
+    with pytest.raises(ValueError, match="second must have the draws of first"):
+        difference_over_draws(pd.DataFrame(first).T, pd.DataFrame(second).T, points=10)
+
+
+def test_adjusted_fractions_may_leave_the_unit_interval_and_others_may_not():
+    values = [[-0.01], [0.02], [0.005]]
+    found = over_draws(values, points=1000, bounds=(-1, 1))
+    assert found.value == pytest.approx(0.005)
+    assert found.low < 0
+    with pytest.raises(ValueError, match=r"values must lie in \[0, 1\] where points are given; got -0.01 to 0.02"):
+        over_draws(values, points=1000)
