@@ -1,4 +1,4 @@
-"""Why ensembles and distillation work: multi-view data, nets, training, ensembles, students, claims.
+"""Why ensembles and distillation work: multi-view data, nets, training, ensembles, distillation and claims.
 
 Examples
 --------

@@ -1,4 +1,4 @@
-"""Claims: a prediction written before the run, the measurement after it, and the verdict between.
+"""Claims: a prediction stated before the run, its measurement after it, and the verdict.
 
 >>> from mvtheory.measurement import Estimate
 >>> claim = predict("single", "A single net errs on half of the single-view inputs.",
@@ -42,7 +42,7 @@ class Claim:
     chapter : str
         The chapter whose run measures it.
     measured : Estimate, optional
-        What came out; `None` before the run.
+        The measured value with its interval; `None` before the run.
     seconds : float, optional
         Wall time of the run.
     """
@@ -83,7 +83,7 @@ class Claim:
 
     @property
     def predicted_text(self) -> str:
-        """The predicted range in words; ends 0 and 1 of a share go without saying.
+        """The predicted range as text; the end 0 or 1 of a range of fractions is left out.
 
         Examples
         --------
@@ -128,8 +128,8 @@ class Claim:
         Raises
         ------
         ValueError
-            If a field is missing or of the wrong kind, or the verdict is not the one that follows
-            from the numbers.
+            If a field is missing or of the wrong type, or the verdict does not follow from the
+            numbers.
         """
         try:
             (low, high), (bottom, top) = fields["predicted"], fields["interval"]
@@ -161,26 +161,25 @@ class Claim:
 
 
 def predict(id: str, statement: str, low: float | int, high: float | int, *, chapter: str) -> Claim:
-    """Write a prediction down, before the run.
+    """State a prediction, before the run.
 
     Parameters
     ----------
     id, statement, chapter : str
         See `Claim`.
     low, high : float
-        Range that the theory allows, ends included; ``-math.inf`` and ``math.inf`` leave an end
-        open.
+        Range that the theory allows, ends included; ``-math.inf`` and ``math.inf`` are no bound.
 
     Returns
     -------
     Claim
-        Not measured yet: call `Claim.measure` on it.
+        Not measured yet, see `Claim.measure`.
     """
     return Claim(id, statement, (float(low), float(high)), chapter)
 
 
 class Ledger:
-    """Measured claims in order, at most one of each id; shown as a table.
+    """Measured claims in order, with unique ids, shown as a table.
 
     Examples
     --------
@@ -196,8 +195,8 @@ class Ledger:
             self.add(claim)
 
     def add(self, claim: Claim) -> None:
-        """Append a measured claim; a second one of the same id is refused."""
-        claim._estimate  # noqa: B018 -- refuses a claim that is not measured
+        """Append a measured claim, whose id must be new."""
+        claim._estimate  # noqa: B018 -- raises an error if the claim is not measured
         if claim.id in self._claims:
             raise ValueError(f"id must be new in the ledger; got {claim.id!r} twice")
         self._claims[claim.id] = claim
@@ -212,19 +211,19 @@ class Ledger:
         return self._claims[id]
 
     def to_json(self, path: str | Path) -> None:
-        """Write the claims as ``{"claims": [...]}``, the whole file or nothing."""
+        """Write the claims as ``{"claims": [...]}``, atomically."""
         content = {"claims": [claim.as_dict() for claim in self]}
         text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
         write_atomic(path, (text + "\n").encode())
 
     @classmethod
     def from_json(cls, path: str | Path) -> Ledger:
-        """Read what `to_json` wrote; anything else is a `ValueError` that names the file."""
+        """Read what `to_json` wrote; any other content raises a `ValueError` that names the file."""
         try:
             content = json.loads(Path(path).read_text(encoding="utf-8"))
             return cls(Claim.from_dict(fields) for fields in content["claims"])
         except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"{path} is no ledger of claims: {error}") from error
+            raise ValueError(f"{path} is not a ledger of claims: {error}") from error
 
     def __str__(self) -> str:
         return _plain(self)
@@ -234,20 +233,20 @@ class Ledger:
 
 
 def record(claim: Claim) -> None:
-    """Show a measured claim in a notebook and glue its numbers for other pages to quote.
+    """Display a measured claim in a notebook and glue its numbers, so that pages can quote them.
 
-    The glued keys are ``<id>-measured``, ``-interval``, ``-predicted``, ``-verdict``, ``-nets``
-    and ``-draws``, all formatted strings.
+    The keys are ``<id>-measured``, ``-interval``, ``-predicted``, ``-verdict``, ``-nets`` and
+    ``-draws``; their values are formatted strings.
 
     Parameters
     ----------
     claim : Claim
-        A measured claim; each id is recorded once in a book.
+        A measured claim. Each id is recorded once in a book.
 
     Raises
     ------
     ValueError, ImportError
-        If the claim is not measured yet; if IPython or myst-nb is not installed.
+        If the claim is not measured yet, or IPython or myst-nb is not installed.
     """
     estimate = claim._estimate
     texts = {
@@ -269,7 +268,7 @@ def record(claim: Claim) -> None:
 
 
 def _cells(claim: Claim) -> tuple[str, ...]:
-    """Return the table cells of a claim beside its name, as texts in the order of `COLUMNS`."""
+    """Return the table cells of a claim after its name, in the order of `COLUMNS`."""
     if claim.measured is None:
         return claim.predicted_text, "not yet", "", "", ""
     nets, draws = str(claim.measured.nets), str(claim.measured.draws)
