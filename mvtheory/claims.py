@@ -261,7 +261,7 @@ def record(claim: Claim) -> None:
         from IPython.display import display
         from myst_nb import glue
     except ImportError as error:
-        raise ImportError("record needs IPython and myst-nb: pip install myst-nb") from error
+        raise ImportError("record needs IPython and myst-nb: pip install 'mvtheory[book]'") from error
     display(claim)
     for key, text in texts.items():
         glue(f"{claim.id}-{key}", text, display=False)

@@ -281,7 +281,7 @@ record(claim.measure(Estimate(0.50212, 0.4961, 0.5081, nets=50, draws=5), second
 
 def test_record_says_what_is_missing(monkeypatch):
     monkeypatch.setitem(sys.modules, "myst_nb", None)
-    with pytest.raises(ImportError, match="record needs IPython and myst-nb: pip install myst-nb"):
+    with pytest.raises(ImportError, match=r"record needs IPython and myst-nb: pip install 'mvtheory\[book\]'"):
         record(measured())
 
 
