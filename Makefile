@@ -40,6 +40,7 @@ lint: $(VENV)/.ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo --no-cache
 
 chromium:
 	@command -v chromium >/dev/null || { echo "The built pages are tested in Chromium: apt-get install chromium" >&2; exit 1; }

@@ -1,4 +1,4 @@
-"""Why ensembles and distillation work: multi-view data, nets, training, ensembles, students, claims.
+"""Why ensembles and distillation work: multi-view data, nets, training, ensembles, distillation and claims.
 
 These are the primitives. What stands on them is reached by its folder, such as ``from mvtheory.sweeps import Sweep`` or
 ``from mvtheory.reduced.reduction import reduce_to_own_views``.

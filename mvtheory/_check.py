@@ -1,8 +1,8 @@
 """Argument checks: each error names the argument, the value given and what is allowed.
 
-Every function raises `TypeError` for a value of the wrong kind and `ValueError` for one out of
-range, and returns the value (as a plain `int` or `float` where it is one), so that a check can stand
-in an assignment. Arrays are NumPy arrays or torch tensors; neither library is imported here.
+Every function raises `TypeError` for a value of the wrong type and `ValueError` for one out of
+range. It returns the value, numbers as a plain `int` or `float`, so that a check can be used in an
+assignment. Arrays are NumPy arrays or torch tensors; neither library is imported here.
 """
 
 import math
@@ -13,7 +13,7 @@ from typing import Any
 
 
 def check_int(name: str, value: Any, low: int | None = None, high: int | None = None) -> int:
-    """Return `value` as an `int` with ``low <= value <= high``; `None` is no bound."""
+    """Return `value` as an `int` with ``low <= value <= high``; a bound of `None` is not checked."""
     bounds = [f">= {low}"] * (low is not None) + [f"<= {high}"] * (high is not None)
     allowed = " ".join(["an integer", " and ".join(bounds)]).strip()
     if not isinstance(value, Integral) or isinstance(value, bool):
@@ -33,7 +33,7 @@ def check_number(
     open_low: bool = False,
     open_high: bool = False,
 ) -> float:
-    """Return `value` as a finite `float` between `low` and `high`; an end may be left out (open)."""
+    """Return `value` as a finite `float` between `low` and `high`, ends included unless open."""
     left = "(" if open_low or low == -math.inf else "["
     right = ")" if open_high or high == math.inf else "]"
     allowed = f"a finite number in {left}{low:g}, {high:g}{right}"
@@ -57,8 +57,8 @@ def check_choice(name: str, value: Any, options: Iterable[Any]) -> Any:
 def check_shape(name: str, array: Any, shape: tuple[int | str | EllipsisType | None, ...]) -> dict[str, int]:
     """Return the sizes of the named axes of `array`.
 
-    An axis of `shape` is an `int` (that size), a `str` (any size of at least one, the same wherever
-    the name returns) or `None` (any size); a leading ``...`` stands for any number of axes.
+    An axis of `shape` is an `int` (that size), a `str` (any size of at least one, the same for each
+    occurrence of the name) or `None` (any size); a leading ``...`` stands for any number of axes.
 
     Examples
     --------
@@ -81,8 +81,8 @@ def check_shape(name: str, array: Any, shape: tuple[int | str | EllipsisType | N
 
 
 def check_finite(name: str, array: Any) -> Any:
-    """Return `array`, free of NaN and of infinities."""
-    step = max(1, 2**20 // max(1, math.prod(array.shape[1:])))  # in pieces, since a difference of all takes memory
+    """Return `array`, which must not contain NaN or infinities."""
+    step = max(1, 2**20 // max(1, math.prod(array.shape[1:])))  # in pieces, to save memory
     pieces = (array[i : i + step] for i in range(0, len(array), step)) if array.shape else (array,)
     bad = sum(int((piece - piece != 0).sum()) for piece in pieces)  # inf - inf and nan - nan are nan
     if bad:

@@ -1,4 +1,4 @@
-"""Claims: a prediction written before the run, the measurement after it, and the verdict between.
+"""Claims: a prediction stated before the run, its measurement after it, and the verdict.
 
 >>> from mvtheory.measurement import Estimate
 >>> claim = Claim("single", "A single net errs on half of the single-view inputs.", (0.49, 0.51),
@@ -55,7 +55,7 @@ class Claim:
     unit : str
         What the interval takes as independent repetitions.
     measured : Estimate, optional
-        What came out; `None` before the run.
+        The measured value with its interval; `None` before the run.
     seconds : float, optional
         Wall time of the run.
     raw : Estimate, optional
@@ -105,7 +105,7 @@ class Claim:
 
     @property
     def predicted_text(self) -> str:
-        """The predicted range in words; ends 0 and 1 of a share go without saying.
+        """The predicted range as text; the end 0 or 1 of a range of fractions is left out.
 
         Examples
         --------
@@ -155,8 +155,8 @@ class Claim:
         Raises
         ------
         ValueError
-            If a field is missing or of the wrong kind, or the verdict is not the one that follows
-            from the numbers.
+            If a field is missing or of the wrong type, or the verdict does not follow from the
+            numbers.
         """
         try:
             (bottom, top), counts = fields["predicted"], (fields["nets"], fields["draws"])
@@ -201,7 +201,7 @@ def _range(predicted: tuple[float, float]) -> tuple[float, float]:
 
 
 class Ledger:
-    """Measured claims in order, at most one of each id; shown as a table.
+    """Measured claims in order, with unique ids, shown as a table.
 
     Examples
     --------
@@ -217,8 +217,8 @@ class Ledger:
             self.add(claim)
 
     def add(self, claim: Claim) -> None:
-        """Append a measured claim; a second one of the same id is refused."""
-        claim._estimate  # noqa: B018 -- refuses a claim that is not measured
+        """Append a measured claim, whose id must be new."""
+        claim._estimate  # noqa: B018 -- raises an error if the claim is not measured
         if claim.id in self._claims:
             raise ValueError(f"id must be new in the ledger; got {claim.id!r} twice")
         self._claims[claim.id] = claim
@@ -233,19 +233,19 @@ class Ledger:
         return self._claims[id]
 
     def to_json(self, path: str | Path) -> None:
-        """Write the claims as ``{"claims": [...]}``, the whole file or nothing."""
+        """Write the claims as ``{"claims": [...]}``, atomically."""
         content = {"claims": [claim.as_dict() for claim in self]}
         text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
         write_atomic(path, (text + "\n").encode())
 
     @classmethod
     def from_json(cls, path: str | Path) -> Ledger:
-        """Read what `to_json` wrote; anything else is a `ValueError` that names the file."""
+        """Read what `to_json` wrote; any other content raises a `ValueError` that names the file."""
         try:
             content = json.loads(Path(path).read_text(encoding="utf-8"))
             return cls(Claim.from_dict(fields) for fields in content["claims"])
         except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"{path} is no ledger of claims: {error}") from error
+            raise ValueError(f"{path} is not a ledger of claims: {error}") from error
 
     def __str__(self) -> str:
         return _plain(self)

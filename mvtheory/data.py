@@ -36,7 +36,7 @@ class Sample:
     kept : Tensor of int, shape [n]
         The view that a single-view input kept; -1 for multi-view inputs.
     patch_view : Tensor of int, shape [n, P]
-        Index ``j * M + l`` of the view that a patch carries; -1 for background.
+        Index ``j * M + l`` of the view in a patch; -1 for background.
     """
 
     x: Float[Tensor, "n P d"]
@@ -219,7 +219,7 @@ class MultiView:
     def _truth(
         self, multi: int, single: int, seed: int, balanced: bool
     ) -> tuple[Tensor, Tensor, Tensor, torch.Generator]:
-        """Return labels, kept views, strengths, and the generator that goes on to the patches."""
+        """Return labels, kept views, strengths, and the generator for the patches."""
         check_int("multi", multi, low=0)
         check_int("single", single, low=0)
         n = check_int("multi + single", multi + single, low=1)

@@ -1,9 +1,9 @@
 """Knowledge distillation and self-distillation: one student, three rules.
 
 A *rule* compares a student's outputs F with its teacher's outputs G and returns,
-per input and net, a penalty and the direction in which F moves. A student learns
-from the labels and from its rule; distillation and self-distillation differ only
-in who the teacher is.
+per input and net, a penalty and its gradient with respect to F. The student's loss
+is the cross-entropy of the labels plus the weighted penalty. In distillation the
+teacher is an ensemble, in self-distillation a single net.
 """
 
 from __future__ import annotations
@@ -27,43 +27,44 @@ class Rule(Protocol):
     """How a student's outputs are compared with a teacher's."""
 
     def prepare_teacher(self, G: Float[Tensor, "*L n k"]) -> Float[Tensor, "*L n k"]:
-        """Return what the rule takes in of a teacher's outputs on all training inputs, once before the lesson."""
+        """Return the teacher's outputs on all training inputs as the rule uses them; called once, before training."""
         ...
 
     def __call__(
         self, F: Float[Tensor, "b L k"], G: Float[Tensor, "b L k"]
     ) -> tuple[Float[Tensor, "b L"], Float[Tensor, "b L k"]]:
-        """Return the penalty, and its (pseudo-)gradient with respect to F."""
+        """Return the penalty and its gradient (or the direction used in its place) with respect to F."""
         ...
 
 
 @dataclass(frozen=True)
 class OnOff:
-    r"""The two-sided truncated rule: class j is on, or off, and no more is said.
+    r"""The two-sided truncated rule: the teacher's outputs are reduced to on or off.
 
-    Where the teacher says on, :math:`G_j \ge` `threshold`, the student is pushed up
-    to :math:`F_j \ge c`; where it says off, down to :math:`F_j \le` `slack` c.
-    In between and beyond nothing pushes.
+    A class is on where :math:`G_j \ge` `threshold`; there the student's output is raised
+    to :math:`F_j \ge c`. Elsewhere the class is off, and the student's output is lowered
+    to :math:`F_j \le` `slack` c. Outputs that satisfy their bound have no gradient.
 
-    .. math:: \tfrac12 \sum_j \mathbb 1_{\rm on} [1 - F_j / c]_+^2
-              + \mathbb 1_{\rm off} \min([F_j / c - \text{slack}]_+, 1)^2
+    .. math:: \sum_{j \text{ on}} \tfrac12 [1 - F_j / c]_+^2
+              + \sum_{j \text{ off}} h\big([F_j / c - \text{slack}]_+\big)
 
-    (linear instead of constant beyond 1: the push down is at most 1 per class).
+    with the Huber function h, :math:`h(a) = a^2 / 2` up to 1 and :math:`a - 1/2` beyond:
+    the gradient of a class that is off is at most 1 / c.
 
     Parameters
     ----------
     threshold : float, > 0
-        From which output on the teacher counts as on. One member of an ensemble of L that
-        holds a view contributes 1/L of its output: see :meth:`for_average`.
+        Smallest teacher output that counts as on. In the average of L nets, one net that
+        has learned a view contributes 1/L of its output: see :meth:`for_average`.
     cut : float, > 0
-        The level c above which the student counts as on.
+        The level c to which outputs that are on are raised.
     baseline_quantile : float, in [0, 1)
         The teacher's output of each class is measured from this quantile over the training inputs, its baseline: a
         net that has memorised a rare input responds a little to every input, through the noise. 0 is the minimum.
     slack : float, in [0, 1)
-        Share of c that is still off. With 0 a student is made to unlearn what its
-        teacher does not know; near 1 it may stay just below c on all inputs, and tell
-        them apart by the little that it learns by heart.
+        Fraction of c up to which an output is off. At 0 the student unlearns the views
+        that its teacher has not learned; near 1 its outputs may stay just below c on all
+        inputs and differ by what it has memorised alone.
     """
 
     threshold: float = 0.3
@@ -79,7 +80,7 @@ class OnOff:
 
     @classmethod
     def for_average(cls, L: int) -> OnOff:
-        """Return the same rule for a teacher that is the average of `L` nets: one that says on is enough.
+        """Return the rule for a teacher that averages `L` nets: a class is on if one of them has it on.
 
         Parameters
         ----------
@@ -89,17 +90,17 @@ class OnOff:
         Returns
         -------
         OnOff
-            With an L-th of the threshold.
+            With the default threshold divided by L.
         """
         check_int("L", L, low=1)
         return cls(threshold=cls.threshold / L)
 
     def prepare_teacher(self, G: Tensor) -> Tensor:
-        """Return the outputs above the murmur of their class, see :class:`Rule`."""
+        """Return the outputs minus the baseline of their class, see :class:`Rule`."""
         return G - G.kthvalue(1 + int(self.baseline_quantile * G.shape[-2]), dim=-2, keepdim=True).values
 
     def __call__(self, F: Tensor, G: Tensor) -> tuple[Tensor, Tensor]:
-        """Return penalty and push, see :class:`Rule`."""
+        """Return penalty and gradient, see :class:`Rule`."""
         on = self.threshold <= G
         up = (1 - F / self.cut).clamp(min=0) * on
         over = (F / self.cut - self.slack).clamp(min=0) * ~on
@@ -110,7 +111,7 @@ class OnOff:
 
 @dataclass(frozen=True)
 class OneSided:
-    r"""The paper's truncated rule (our reading of it): it only pushes up.
+    r"""The paper's truncated rule (our reading of it): it only raises outputs.
 
     With :math:`p^\tau_i(F) = \mathrm{softmax}_i(\min\{F_i / c, 1\} / \tau)`, the
     student moves along :math:`-\sum_i (p^\tau_i(F) - p^\tau_i(G))^-
@@ -121,9 +122,9 @@ class OneSided:
     Parameters
     ----------
     tau : float, > 0
-        The temperature: a class that is on outweighs one that is off by :math:`e^{1 / \tau}`.
+        The temperature: a class at the cut has :math:`e^{1 / \tau}` times the probability of one at 0.
     cut : float, > 0
-        Outputs above c count as one.
+        The level c at which outputs are truncated.
     """
 
     tau: float = 0.1
@@ -138,7 +139,7 @@ class OneSided:
         return G
 
     def __call__(self, F: Tensor, G: Tensor) -> tuple[Tensor, Tensor]:
-        """Return penalty and push, see :class:`Rule`."""
+        """Return penalty and gradient, see :class:`Rule`."""
         p, target = self.probabilities(F), self.probabilities(G)
         a = (p - target).clamp(max=0)
         below = (self.cut > F).to(F.dtype)
@@ -169,7 +170,7 @@ class Temperature:
         return G
 
     def __call__(self, F: Tensor, G: Tensor) -> tuple[Tensor, Tensor]:
-        """Return penalty and push, see :class:`Rule`."""
+        """Return penalty and gradient, see :class:`Rule`."""
         log_p, log_target = log_softmax(F / self.T), log_softmax(G / self.T)
         target = log_target.exp()
         penalty = self.T**2 * (target * (log_target - log_p)).sum(-1)
@@ -178,19 +179,19 @@ class Temperature:
 
 @dataclass(frozen=True)
 class Distillation:
-    """Cross-entropy of the labels plus `weight` times a rule: an objective.
+    """The objective of a student: cross-entropy of the labels plus `weight` times the penalty of a rule.
 
     Parameters
     ----------
     y : Tensor of int, shape [n]
         Labels.
     G : Tensor, shape [L, n, k]
-        Each student's teacher on the training inputs; the rule's ``listen`` is applied
-        to it once. Use ``expand`` to give all students the same.
+        Outputs of each student's teacher on the training inputs; the rule's ``prepare_teacher``
+        is applied to them once. Use ``expand`` to give all students the same teacher.
     rule : Rule
         How F is compared with G.
     weight : float, >= 0
-        Weight of the rule beside the labels.
+        Weight of the penalty.
     """
 
     y: Int[Tensor, " n"]

@@ -41,7 +41,7 @@ def average(F: Float[Tensor, "L n k"]) -> Float[Tensor, "n k"]:
 
 
 def groups(F: Float[Tensor, "L n k"], size: int) -> Float[Tensor, "g n k"]:
-    """Return the averages of disjoint groups of `size` nets; left-over nets are not used.
+    """Return the averages of disjoint groups of `size` nets; a remainder of nets is not used.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ def groups(F: Float[Tensor, "L n k"], size: int) -> Float[Tensor, "g n k"]:
 
 @dataclass(frozen=True)
 class AverageCrossEntropy:
-    """Cross-entropy of the average of all nets: trains them jointly, as one model.
+    """The objective that trains the average of all nets as one model: its cross-entropy.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ class AverageCrossEntropy:
 
 
 def view_outputs(nets: PatchNets, views: Float[Tensor, "k M d"], z: float = 1.0) -> Float[Tensor, "L k M"]:
-    """Return the output F_i on one patch that holds z v_{i,l} and nothing else.
+    """Return the output F_i on the single patch z v_{i,l}.
 
     Parameters
     ----------
@@ -104,10 +104,10 @@ def view_outputs(nets: PatchNets, views: Float[Tensor, "k M d"], z: float = 1.0)
 
 
 def learned_views(nets: PatchNets, views: Float[Tensor, "k M d"], share: float = 0.1) -> Bool[Tensor, "L k M"]:
-    """Tell which views each (net, class) has learned.
+    """Return which views each (net, class) has learned.
 
-    A view counts as learned when its own patch, at strength 1, drives the output
-    of its class to more than `share` of what the class's strongest view does.
+    A view counts as learned if the output of its class on a patch of the view, at
+    strength 1, is more than `share` of the largest such output among the class's views.
 
     Parameters
     ----------
@@ -116,7 +116,7 @@ def learned_views(nets: PatchNets, views: Float[Tensor, "k M d"], share: float =
     views : Tensor, shape [k, M, d]
         The views.
     share : float, in (0, 1)
-        See above.
+        Threshold relative to the largest output.
 
     Returns
     -------
@@ -130,8 +130,8 @@ def learned_views(nets: PatchNets, views: Float[Tensor, "k M d"], share: float =
 def main_strength(data: Sample, q: int) -> Float[Tensor, "k M"]:
     """Return S_{i,l} = E_train[1{y=i} sum_p z_p^q] over the multi-view training inputs.
 
-    The strength of a view is taken to sit in one patch (C_p = 1); more patches
-    scale all S alike, which no ratio notices.
+    The strength of a view is taken to be in one patch (C_p = 1); more patches
+    scale all S by the same factor, which leaves their ratios unchanged.
 
     Parameters
     ----------
@@ -154,13 +154,13 @@ def main_strength(data: Sample, q: int) -> Float[Tensor, "k M"]:
 
 
 def predict_lottery(nets: PatchNets, views: Float[Tensor, "k M d"], data: Sample) -> Int[Tensor, "L k"]:
-    r"""Predict the view that each (net, class) will keep, from the initialisation alone.
+    r"""Predict the view that each (net, class) will learn, from the initialisation alone.
 
     View l wins where :math:`\Lambda_{i,l} S_{i,l}^{1/(q-2)}` is largest, with
     :math:`\Lambda_{i,l} = \max_r [\langle w_{i,r}, v_{i,l} \rangle]^+` at
-    initialisation and S of :func:`main_strength`: a view grows as
-    :math:`\dot\Lambda = c S \Lambda^{q-1}`, so the one that would blow up first
-    wins.
+    initialisation and S of :func:`main_strength`: the overlap grows as
+    :math:`\dot\Lambda = c S \Lambda^{q-1}`, and the view whose solution diverges
+    first wins.
 
     Parameters
     ----------
@@ -169,7 +169,7 @@ def predict_lottery(nets: PatchNets, views: Float[Tensor, "k M d"], data: Sample
     views : Tensor, shape [k, M, d]
         The views.
     data : Sample
-        The training set, with a multi-view input of every class.
+        The training set, with at least one multi-view input of every class.
 
     Returns
     -------

@@ -1,6 +1,6 @@
-"""The house style of the figures: one colour for one thing, light and dark, alive without a kernel.
+"""Plotting: the style of all figures, with one colour per method, and sliders that work without a kernel.
 
-Call `style` once at the top of a notebook. Importing this module changes nothing.
+Call `style` once at the top of a notebook; importing this module has no side effects.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from mvtheory.measurement import Estimate
 
 __all__ = ["COLOURS", "INK", "WIDTH", "estimate_points", "figure", "result", "slider", "style"]
 
-#: A grey for axes and letters. No grey has a contrast of 4.5 on white and of 4 on the dark page (#14181e); this one
+#: A grey for axes and text. No grey has a contrast of 4.5 on white and of 4 on the dark page (#14181e); this one
 #: has 4.5 and 3.9.
 INK = "#767676"
 
-#: The same colour for the same thing in every figure (after Okabe and Ito, told apart by colour-blind readers too).
+#: The colour of each method in every figure (after Okabe and Ito, safe for colour-blind readers).
 COLOURS = {
     "single": "#0072B2",
     "ensemble": "#D55E00",
@@ -43,8 +43,7 @@ COLOURS = {
 #: Inches. So wide, letters of 11 points are still 10 pixels high where a phone shows the figure 320 pixels wide.
 WIDTH = 5.0
 
-# What the frames of a slider may weigh in the page, in characters.
-HEAVIEST = 400_000
+MAX_SLIDER_SIZE = 400_000  # characters of the frames of a slider in the page
 
 _STYLE: Any = {
     "figure.facecolor": "none",
@@ -72,13 +71,13 @@ _STYLE: Any = {
     "ytick.labelsize": 10,
     "lines.linewidth": 2,
     "image.cmap": "viridis",
-    "svg.fonttype": "path",  # the same letters on every machine
-    "svg.hashsalt": "mvtheory",  # the same file from the same figure
+    "svg.fonttype": "path",  # text looks the same on every machine
+    "svg.hashsalt": "mvtheory",  # the same figure gives the same file
 }
 
 
 def style() -> None:
-    """Set the house style for all figures that follow; in a notebook, show them as SVG."""
+    """Set the style of all subsequent figures; in a notebook, show them as SVG."""
     plt.rcParams.update(_STYLE)
     if "IPython" in sys.modules and sys.modules["IPython"].get_ipython() is not None:
         from matplotlib_inline.backend_inline import set_matplotlib_formats
@@ -92,7 +91,7 @@ def figure(width: float | int = WIDTH, height: float | int = 3.0, **grid: Any) -
     Parameters
     ----------
     width, height : float, > 0
-        Inches. Keep the default width where you can: a wider figure has smaller letters on a phone.
+        Size in inches. Prefer the default width: the text of a wider figure is smaller on a phone.
     **grid
         Passed to `matplotlib.pyplot.subplots`: ``nrows``, ``ncols``, ``sharex``, ...
 
@@ -113,21 +112,21 @@ def estimate_points(
     colours: Sequence[str],
     predicted: Sequence[tuple[float | int, float | int] | None] | None = None,
 ) -> None:
-    """Draw measured values with their intervals, a row each, first one at the top.
+    """Plot measured values with their intervals, one row each, the first at the top.
 
     Parameters
     ----------
     ax : matplotlib.axes.Axes
-        Where to draw; limits of x that were set before are kept.
+        The axes; their x limits are kept if they were set before.
     labels : sequence of str
-        What each row is.
+        Labels of the rows.
     estimates : sequence of Estimate
         Measured values and intervals.
     colours : sequence of str
         A colour per row, from `COLOURS`.
     predicted : sequence of (float, float) or None, optional
-        What the theory allows, drawn behind the points: a band, or a line where both ends are
-        equal. An infinite end reaches the edge of the axes; None draws nothing in that row.
+        Predicted ranges, drawn behind the points as a band, or as a line where both ends are equal.
+        An infinite end extends to the edge of the axes; None draws nothing in that row.
 
     Raises
     ------
@@ -180,21 +179,21 @@ def result(measured: Mapping[str, tuple[Estimate, tuple[float, float]]]) -> Figu
 
 
 def slider(frames: Sequence[Figure], labels: Sequence[str], *, description: str, alts: Sequence[str]) -> widgets.VBox:
-    """Make a figure to play with, from one figure per position of the slider.
+    """Make an interactive figure, from one figure per position of a slider.
 
-    It needs no kernel: the links between player, slider and pictures live in the page. The figures
-    are closed, so that the notebook does not show them a second time.
+    It needs no kernel: player, slider and pictures are linked in the page. The figures are closed, so
+    that the notebook does not show them a second time.
 
     Parameters
     ----------
     frames : sequence of matplotlib.figure.Figure
         At least two, of the same size.
     labels : sequence of str
-        What stands beside the slider at each position, such as ``"L = 3"``. Plain text.
+        Plain text shown beside the slider at each position, such as ``"L = 3"``.
     description : str
-        What the slider changes: a few words in front of it, and its name for screen readers.
+        What the slider changes, in a few words; also its name for screen readers.
     alts : sequence of str
-        What each frame shows, in words.
+        A text alternative of each frame.
 
     Returns
     -------
@@ -203,8 +202,8 @@ def slider(frames: Sequence[Figure], labels: Sequence[str], *, description: str,
     Raises
     ------
     ValueError
-        If the sequences differ in length or hold fewer than two, a text is empty, or the frames weigh
-        more than 400 kB.
+        If the sequences differ in length or have fewer than two items, a text is empty, or the frames
+        have more than 400 kB.
     """
     _check_rows(labels, frames=frames, alts=alts)
     if len(labels) < 2:
@@ -212,9 +211,9 @@ def slider(frames: Sequence[Figure], labels: Sequence[str], *, description: str,
     if not all(text.strip() for text in (description, *labels, *alts)):
         raise ValueError("description, labels and alts must not be empty")
     pictures = [_picture(frame, alt) for frame, alt in zip(frames, alts, strict=True)]
-    if (weight := sum(map(len, pictures))) > HEAVIEST:
-        raise ValueError(f"frames must weigh at most {HEAVIEST // 1000} kB; got {weight // 1000} kB: draw less in each")
-    # Hosted notebooks with ipywidgets 7 have no Stack; tabs take the same number.
+    if (size := sum(map(len, pictures))) > MAX_SLIDER_SIZE:
+        raise ValueError(f"frames must have at most {MAX_SLIDER_SIZE // 1000} kB in total; got {size // 1000} kB")
+    # Hosted notebooks with ipywidgets 7 have no Stack; Tab has the same interface.
     Stack = getattr(widgets, "Stack", widgets.Tab)
     stacks = [
         Stack([widgets.HTML(text) for text in texts], selected_index=0, layout={"max_width": "100%"})
@@ -235,12 +234,12 @@ def slider(frames: Sequence[Figure], labels: Sequence[str], *, description: str,
 
 
 def _picture(frame: Figure, alt: str) -> str:
-    """Return the figure as an HTML image that carries its own data; close the figure."""
+    """Return the figure as an HTML image with embedded data, and close it."""
     buffer = io.StringIO()
     frame.savefig(buffer, format="svg", metadata={"Date": None})
     plt.close(frame)
     svg = re.sub("^.*?(?=<svg)|<!--.*?-->|<metadata>.*?</metadata>", "", buffer.getvalue(), flags=re.DOTALL)
-    # Percent signs where they must be: a third smaller than base64. Letters are paths, so all quotes are delimiters.
+    # Percent encoding is a third smaller than base64. Text is drawn as paths, so all quotes are delimiters.
     data = quote(" ".join(svg.split()).replace('"', "'"), safe=" /:;=,'()")
     width = round(96 * frame.get_figwidth())  # an inch is 96 pixels in a page
     size = f"width: {width}px; max-width: 100%; height: auto"
@@ -248,9 +247,9 @@ def _picture(frame: Figure, alt: str) -> str:
 
 
 def _check_rows(labels: Sequence[Any], **others: Sequence[Any]) -> None:
-    """Check that every sequence has an item for every label, and that there is one."""
+    """Check that there are labels, and that every sequence has an item for each."""
     if not len(labels):
         raise ValueError("labels must not be empty")
     for name, values in others.items():
         if len(values) != len(labels):
-            raise ValueError(f"{name} must hold one item for each of the {len(labels)} labels; got {len(values)}")
+            raise ValueError(f"{name} must have one item for each of the {len(labels)} labels; got {len(values)}")

@@ -205,7 +205,7 @@ def test_files_of_other_content_are_refused(tmp_path, change, match):
 def test_files_of_other_formats_are_refused(tmp_path, text):
     path = tmp_path / "claims.json"
     path.write_text(text)
-    with pytest.raises(ValueError, match=r"claims\.json is no ledger of claims"):
+    with pytest.raises(ValueError, match=r"claims\.json is not a ledger of claims"):
         Ledger.from_json(path)
 
 

@@ -94,7 +94,7 @@ def test_points_lie_where_they_were_measured():
 def test_points_refuse_rows_that_do_not_match():
     _, ax = figure()
     one = Estimate(0.5, 0.4, 0.6, 1, 2)
-    with pytest.raises(ValueError, match="estimates must hold one item for each of the 2 labels; got 1"):
+    with pytest.raises(ValueError, match="estimates must have one item for each of the 2 labels; got 1"):
         estimate_points(ax, ["a", "b"], [one], ["red", "red"])
     with pytest.raises(ValueError, match="labels must not be empty"):
         estimate_points(ax, [], [], [])
@@ -155,8 +155,8 @@ def test_tabs_stand_in_where_there_is_no_stack(monkeypatch):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"labels": ["a"]}, "frames must hold one item for each of the 1 labels; got 2"),
-        ({"alts": ALTS[:1]}, "alts must hold one item for each of the 2 labels; got 1"),
+        ({"labels": ["a"]}, "frames must have one item for each of the 1 labels; got 2"),
+        ({"alts": ALTS[:1]}, "alts must have one item for each of the 2 labels; got 1"),
         ({"alts": ["a line", " "]}, "must not be empty"),
         ({"description": ""}, "must not be empty"),
         ({"labels": ["a"], "frames": [plt.Figure()], "alts": ["x"]}, "labels must be at least 2"),
@@ -172,7 +172,7 @@ def test_slider_refuses_frames_that_weigh_too_much():
     many = range(9_000)
     fig, ax = figure()
     ax.plot([i * 7919 % 10_007 for i in many], [i * 104_729 % 10_009 for i in many], "o")
-    with pytest.raises(ValueError, match="frames must weigh at most 400 kB; got"):
+    with pytest.raises(ValueError, match="frames must have at most 400 kB in total; got"):
         slider([fig, drawing()], ["a", "b"], description="x", alts=ALTS)
 
 

@@ -1,1 +1,1 @@
-"""Bagging and boosting, and the accounts that explain them."""
+"""Bagging and boosting, and the decompositions and bounds that explain them."""

@@ -1,6 +1,7 @@
-r"""What is said to explain ensembles: variance for bagging, margins for boosting.
+r"""Classical explanations of ensembles: variance for bagging, margins for boosting.
 
-Each function takes what members of an ensemble say on some inputs, and returns what one of the accounts makes of it.
+Each function takes the outputs of the members of an ensemble on some inputs, and returns a score, a decomposition or a
+bound.
 """
 
 from __future__ import annotations
@@ -32,10 +33,10 @@ __all__ = [
 
 
 def error_with_shared_ties(G: Float[np.ndarray, "n k"], y: Int[np.ndarray, " n"]) -> float:
-    """Return the error where a tie for the largest output is settled at random.
+    """Return the expected error if ties for the largest output are broken at random.
 
-    Two trees that name two classes are then right half of the time. (:func:`mvtheory.measurement.error_rate` counts
-    a tie as an error.)
+    The votes of two trees for two classes are then right half of the time. (:func:`mvtheory.measurement.error_rate`
+    counts a tie as an error.)
 
     Parameters
     ----------
@@ -49,7 +50,7 @@ def error_with_shared_ties(G: Float[np.ndarray, "n k"], y: Int[np.ndarray, " n"]
 
 
 def brier_score(G: Float[np.ndarray, "n k"], y: Int[np.ndarray, " n"]) -> float:
-    r"""Return Brier's score of probabilities p, the mean of :math:`\sum_i (p_i - \mathbb 1\{y = i\})^2`.
+    r"""Return the Brier score of probabilities p, the mean of :math:`\sum_i (p_i - \mathbb 1\{y = i\})^2`.
 
     Parameters
     ----------
@@ -70,7 +71,7 @@ def score_by_size(
     choices: int = 300,
     seed: int = 0,
 ) -> Float[np.ndarray, " sizes"]:
-    """Return the score of averages of members, by size: a mean over choices of members.
+    """Return the score of the average of members, by their number: a mean over subsets.
 
     Parameters
     ----------
@@ -79,13 +80,13 @@ def score_by_size(
     y : array of int, shape [n]
         Labels.
     sizes : iterable of int, in [1, B]
-        Members in an average.
+        Numbers of members.
     score : callable
-        `shared_error`, `squared_loss` or another function of outputs and labels.
+        `error_with_shared_ties`, `brier_score` or another function of outputs and labels.
     choices : int, >= 1
-        All choices of a size are taken where there are no more than so many, else so many are drawn.
+        Largest number of subsets of each size; if there are more, so many are drawn at random.
     seed : int, >= 0
-        Seed of that draw.
+        Seed of the random subsets.
     """
     _check_members(p, y)
     check_int("choices", choices, low=1)
@@ -101,10 +102,10 @@ def score_by_size(
 
 
 def decompose_brier(p: Float[np.ndarray, "B n k"], y: Int[np.ndarray, " n"]) -> tuple[float, float]:
-    """Split the squared loss of one member into what an average of members keeps and what it loses.
+    """Decompose the Brier score of one member into squared bias and variance.
 
-    For members that are independent and alike, an average of B has the expected loss ``kept + lost / B``. Both are
-    estimated without bias, so `kept` may come out below 0.
+    An average of B independent, identically distributed members has the expected score ``bias + variance / B``. The
+    estimates are unbiased, so that of the squared bias may be negative.
 
     Parameters
     ----------
@@ -115,20 +116,20 @@ def decompose_brier(p: Float[np.ndarray, "B n k"], y: Int[np.ndarray, " n"]) -> 
 
     Returns
     -------
-    kept, lost : float
+    bias, variance : float
         Squared bias and variance, means over the inputs.
     """
     _check_members(p, y, low=2)
-    lost = float(p.var(0, ddof=1).sum(-1).mean())
-    return float(np.mean([brier_score(member, y) for member in p])) - lost, lost
+    variance = float(p.var(0, ddof=1).sum(-1).mean())
+    return float(np.mean([brier_score(member, y) for member in p])) - variance, variance
 
 
 def decompose_over_training_sets(
     p: Float[np.ndarray, "T B n k"], y: Int[np.ndarray, " n"]
 ) -> tuple[float, float, float]:
-    """Split the squared loss of one member in three, where members come from several training sets.
+    """Decompose the Brier score of one member, where members come from several training sets.
 
-    An average of B members of one training set has the expected loss ``bias + shared + lost / B``.
+    An average of B members of one training set has the expected score ``bias + between + within / B``.
 
     Parameters
     ----------
@@ -139,20 +140,20 @@ def decompose_over_training_sets(
 
     Returns
     -------
-    bias, shared, lost : float
-        Squared bias; variance from set to set, which members of one set share; variance within a set.
+    bias, between, within : float
+        Squared bias, variance between training sets and variance within a training set.
     """
     check_int("T (first axis of p)", len(p), low=2)
-    kept, lost = np.mean([decompose_brier(members, y) for members in p], 0)
-    shared = float(p.mean(1).var(0, ddof=1).sum(-1).mean()) - lost / p.shape[1]
-    return float(kept) - shared, shared, float(lost)
+    bias, within = np.mean([decompose_brier(members, y) for members in p], 0)
+    between = float(p.mean(1).var(0, ddof=1).sum(-1).mean()) - within / p.shape[1]
+    return float(bias) - between, between, float(within)
 
 
 def variance_curve(errors: Float[np.ndarray, " L"]) -> Float[np.ndarray, " L"]:
-    r"""Return the errors that an account by variance gives to averages of 1, 2, ..., L members.
+    r"""Return the errors of averages of 1, 2, ..., L members if the error falls like a variance.
 
-    A variance falls like 1/L. If the error follows it, :math:`e_L = f + (e_1 - f) / L` with a floor
-    :math:`f \ge 0`. It is matched to the first and to the last error, as far as a floor can: nothing is left free.
+    The variance of an average falls like 1/L. If the error follows it, :math:`e_L = f + (e_1 - f) / L` with a floor
+    :math:`f \ge 0`. The floor is determined by the first and the last error; no parameter is fitted.
 
     Parameters
     ----------
@@ -171,11 +172,11 @@ def variance_curve(errors: Float[np.ndarray, " L"]) -> Float[np.ndarray, " L"]:
 def cantelli_bound(
     p: Float[np.ndarray, "B n k"], y: Int[np.ndarray, " n"], sizes: Iterable[Any]
 ) -> Float[np.ndarray, " s"]:
-    r"""Return the error that mean and variance alone can promise to an average of L members.
+    r"""Return the bound on the error of an average of L members from the mean and variance of their margins.
 
-    An input's margin, the output of the label minus that of the strongest rival of the members' average, has over
-    the members a mean m and a variance s^2. If m > 0, Cantelli's inequality bounds the probability that the margin of
-    an average of L is not positive by :math:`1 / (1 + L m^2 / s^2)`. If not, nothing is promised: 1.
+    The margin of an input is the output of the label minus that of the strongest rival in the members' average; over
+    the members it has a mean m and a variance s^2. If m > 0, Cantelli's inequality bounds the probability that the
+    margin of an average of L is not positive by :math:`1 / (1 + L m^2 / s^2)`. Otherwise the bound is 1.
 
     Parameters
     ----------
@@ -184,7 +185,7 @@ def cantelli_bound(
     y : array of int, shape [n]
         Labels.
     sizes : iterable of int, >= 1
-        Members in an average.
+        Numbers L of members.
 
     Returns
     -------
@@ -197,43 +198,43 @@ def cantelli_bound(
     rivals[rows, y] = -np.inf
     margin = p[:, rows, y] - p[:, rows, rivals.argmax(-1)]
     mean, variance = margin.mean(0), margin.var(0, ddof=1)
-    odds = np.where(mean > 0, mean, np.nan) ** 2
-    return np.array([np.nan_to_num(variance / (variance + size * odds), nan=1.0).mean() for size in sizes])
+    square = np.where(mean > 0, mean, np.nan) ** 2
+    return np.array([np.nan_to_num(variance / (variance + size * square), nan=1.0).mean() for size in sizes])
 
 
 def staged_votes(boosted: AdaBoostClassifier, X: Any) -> Float[np.ndarray, "rounds n k"]:
-    """Return the votes of a boosted ensemble after each round, as shares that sum to 1.
+    """Return the votes of a boosted ensemble after each round, as fractions that sum to 1.
 
     Parameters
     ----------
     boosted : AdaBoostClassifier
         Fitted.
     X : array
-        Inputs, as it was fitted to.
+        Inputs, in the format of `fit`.
 
     Returns
     -------
     array, shape [rounds, n, k]
     """
     check_is_fitted(boosted)
-    named = np.stack([member.predict(X) for member in boosted.estimators_])
-    weights = boosted.estimator_weights_[: len(named), None, None]
-    votes = weights * (named[..., None] == boosted.classes_)
+    predicted = np.stack([member.predict(X) for member in boosted.estimators_])
+    weights = boosted.estimator_weights_[: len(predicted), None, None]
+    votes = weights * (predicted[..., None] == boosted.classes_)
     return votes.cumsum(0) / weights.cumsum(0)
 
 
 def margins(votes: Float[np.ndarray, "*stack n k"], y: Int[np.ndarray, " n"], rival: str = "strongest") -> np.ndarray:
-    """Return what the label gets more than its rival: positive where the answer is right.
+    """Return the votes for the label minus those for its rival.
 
     Parameters
     ----------
     votes : array, shape [..., n, k]
-        Votes for each class, as shares.
+        Votes for each class, as fractions.
     y : array of int, shape [n]
         Labels, 0 to k - 1.
     rival : {"strongest", "average"}
-        The other class with most votes, or the mean of the others (then a right answer may have any rank among
-        positive margins, but a margin that is not positive is a wrong answer or a tie).
+        The other class with the most votes, or the mean of the other classes. Over the strongest rival, the margin is
+        positive where the prediction is right; over the average rival, also where some predictions are wrong.
 
     Returns
     -------
@@ -255,7 +256,7 @@ def margins(votes: Float[np.ndarray, "*stack n k"], y: Int[np.ndarray, " n"], ri
 def margin_bound(
     errors: Float[np.ndarray, " rounds"], weights: Float[np.ndarray, " rounds"], k: int, theta: float | int
 ) -> Float[np.ndarray, " rounds"]:
-    r"""Return the bound on the share of training inputs whose margin over the average rival is at most theta.
+    r"""Return the bound on the fraction of training inputs whose margin over the average rival is at most theta.
 
     After each round of boosting whose members had the weighted training errors :math:`\varepsilon_t` and got the
     weights :math:`\alpha_t`:
@@ -270,9 +271,9 @@ def margin_bound(
     errors : array, shape [rounds]
         In [0, 1].
     weights : array, shape [rounds]
-        Positive.
+        Positive weights of the rounds.
     k : int, >= 2
-        Classes.
+        Number of classes.
     theta : float, in [-1, 1]
         The margin.
 

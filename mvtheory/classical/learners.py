@@ -1,7 +1,7 @@
-r"""Members for classical ensembles: scikit-learn's estimators on the data of the theory.
+r"""Learners for classical ensembles: scikit-learn estimators on the data of the theory.
 
-For scikit-learn, an input is a row of numbers. `tree_features` makes rows that a tree can use, and
-`TangentClassifier` is a net with fixed features that takes patches laid end to end.
+For scikit-learn, an input is a row of numbers. `tree_features` returns rows that are suitable for trees, and
+`TangentClassifier` is a net with fixed features whose inputs are concatenated patches.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ __all__ = ["TangentClassifier", "tree_features"]
 def tree_features(data: Sample, axes: Float[Tensor, "f d"] | None = None) -> Float[np.ndarray, "n two_f"]:
     r"""Return the largest and the total coordinate over the patches, for each axis.
 
-    Both are blind to the order of the patches, which is random.
+    Both are invariant to the order of the patches, which is random.
 
     Parameters
     ----------
@@ -36,13 +36,13 @@ def tree_features(data: Sample, axes: Float[Tensor, "f d"] | None = None) -> Flo
         Inputs.
     axes : Tensor, shape [f, d], optional
         Unit vectors: :math:`\max_p \langle a, x_p \rangle` and :math:`\sum_p \langle a, x_p \rangle` for each of
-        them. By default the coordinates in which the inputs come, which know nothing of the views. With the views
-        themselves the features are an oracle.
+        them. By default the coordinate axes, which are independent of the views. With the views themselves the
+        features are an oracle.
 
     Returns
     -------
     array, shape [n, 2 f]
-        All largest, then all total coordinates.
+        The largest coordinates of all axes, then the total ones.
     """
     check_finite("data.x", data.x)
     coordinates = data.x
@@ -66,7 +66,7 @@ class TangentClassifier(ClassifierMixin, BaseEstimator):
     Parameters
     ----------
     patches : int, >= 1
-        A row of `X` holds so many patches, end to end.
+        Number of patches in a row of `X`, concatenated.
     m : int, >= 1
         Neurons per class.
     ridge : float, > 0
@@ -74,23 +74,23 @@ class TangentClassifier(ClassifierMixin, BaseEstimator):
     q : int, >= 1
         Power of the activation.
     varrho : float, > 0
-        Its cut.
+        Cut of the activation.
     sigma_0 : float, > 0
         Standard deviation of the neurons' weights.
     seed : int, optional
-        Seed of the features. An ensemble of scikit-learn gives its members a `random_state` each, and this
-        one to none: with a seed, all members have the same features. By default `random_state` draws it.
+        Seed of the features; by default drawn from `random_state`. Ensembles of scikit-learn set the `random_state`
+        of each member, but not `seed`: with a given seed, all members have the same features.
     random_state : int, RandomState or None
-        Draws the seed where none is given.
+        Source of the seed where none is given.
 
     Attributes
     ----------
     classes_ : array, shape [k]
         The labels.
     n_features_in_ : int
-        Numbers in a row.
+        Length of a row.
     nets_ : PatchNets
-        One net at its initialisation: it holds the features.
+        One net at its initialisation, which defines the features.
     delta_ : Tensor, shape [k, m d]
         The learned weights.
 
@@ -124,7 +124,7 @@ class TangentClassifier(ClassifierMixin, BaseEstimator):
         self.random_state = random_state
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> TangentClassifier:
-        """Draw the features, unless their seed is given, and fit the weights.
+        """Draw the features and fit the weights.
 
         Parameters
         ----------
@@ -133,7 +133,7 @@ class TangentClassifier(ClassifierMixin, BaseEstimator):
         y : array, shape [n]
             Labels of at least two classes.
         sample_weight : array, shape [n], optional
-            A weight of each input, up to a common factor; by default equal ones.
+            Weights of the inputs, up to a common factor; by default equal.
         """
         check_int("patches", self.patches, low=1)
         ridge = check_number("ridge", self.ridge, low=0, open_low=True)
@@ -164,13 +164,13 @@ class TangentClassifier(ClassifierMixin, BaseEstimator):
         return (self._features(X) @ self.delta_[..., None])[..., 0].T.numpy()
 
     def predict_proba(self, X: Any) -> Float[np.ndarray, "n k"]:
-        """Return the probabilities that are nearest to the outputs."""
+        """Return the outputs projected on the probability simplex."""
         return _nearest_probabilities(self.outputs(X))
 
     def predict(self, X: Any) -> np.ndarray:
         """Return the label with the largest output."""
-        best = self.outputs(X).argmax(-1)
-        return self.classes_[best]
+        index = self.outputs(X).argmax(-1)  # first, so that an unfitted classifier raises its own error
+        return self.classes_[index]
 
     def _features(self, X: np.ndarray) -> Tensor:
         return tangent_features(self.nets_, torch.tensor(X).reshape(len(X), self.patches, -1))[0]
@@ -179,10 +179,10 @@ class TangentClassifier(ClassifierMixin, BaseEstimator):
 def _ridge(
     features: Float[Tensor, "k n f"], y: Int[Tensor, " n"], weights: Float[Tensor, " n"], ridge: float
 ) -> Float[Tensor, "k f"]:
-    """Return the weights of the regressions of each class on its own features; `weights` sum to 1."""
+    """Return the ridge regression weights of each class on its own features; the input `weights` sum to 1."""
     weighted = features * weights[:, None]
     gram = features.transpose(1, 2) @ weighted
-    # A class none of whose neurons is ever active has no features, and its outputs are 0.
+    # A class without any active neuron has zero features, and its outputs are 0.
     scale = gram.diagonal(dim1=1, dim2=2).sum(-1).clamp(min=torch.finfo(gram.dtype).tiny)
     gram.diagonal(dim1=1, dim2=2).add_(ridge * scale[:, None])
     targets = one_hot(y, len(features), features.dtype)[0]
@@ -191,8 +191,8 @@ def _ridge(
 
 
 def _nearest_probabilities(F: np.ndarray) -> np.ndarray:
-    """Project the rows of F, shape [n, k], on the probabilities, in squared distance."""
+    """Project the rows of F, shape [n, k], on the probability simplex, in squared distance."""
     falling = -np.sort(-F, axis=-1)
-    excess = (falling.cumsum(-1) - 1) / np.arange(1, F.shape[-1] + 1)  # what must go if the largest j classes stay
-    stay = (falling > excess).sum(-1)
-    return np.maximum(F - excess[np.arange(len(F)), stay - 1, None], 0.0)
+    excess = (falling.cumsum(-1) - 1) / np.arange(1, F.shape[-1] + 1)  # the shift that leaves the j largest classes
+    positive = (falling > excess).sum(-1)
+    return np.maximum(F - excess[np.arange(len(F)), positive - 1, None], 0.0)

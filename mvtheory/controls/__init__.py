@@ -1,1 +1,1 @@
-"""Data on which the theory predicts something else: no views, or views that overlap."""
+"""Data for which the theory predicts another result: no views, or overlapping views."""

@@ -1,13 +1,13 @@
-r"""A dial from two views to one: views of a class that overlap, and what a net then sees of the view that lost.
+r"""Overlapping views of a class, and the response of a net to the view that lost the lottery.
 
-Let the two views of a class overlap by :math:`\omega = \langle v_{i,1}, v_{i,2} \rangle`. A neuron with overlaps
-:math:`\lambda_\ell = \langle w, v_{i,\ell} \rangle` that grows by both views of its class obeys
+Let the two views of a class overlap by :math:`\omega = \langle v_{i,1}, v_{i,2} \rangle`. A neuron whose overlaps
+:math:`\lambda_\ell = \langle w, v_{i,\ell} \rangle` with both views of its class are positive obeys
 :math:`\dot\lambda_1 = g\,(\lambda_1^{q-1} + \omega\,\lambda_2^{q-1})` and the same with 1 and 2 exchanged. The ratio
-:math:`\beta = \lambda_2 / \lambda_1` comes to rest where
+:math:`\beta = \lambda_2 / \lambda_1` is stationary where
 
 .. math:: \omega = \kappa(\beta) = \frac{\beta\,(1 - \beta^{q-2})}{1 - \beta^q}, \qquad \kappa(1) = \frac{q-2}{q}.
 
-Below :math:`\omega = (q-2)/q` there is one such ratio under 1; above it both views are seen alike.
+Below :math:`\omega = (q-2)/q` there is one such ratio less than 1; above it the neuron responds equally to both views.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ __all__ = ["Overlapping", "overlap_at", "predicted_gain", "resting_ratio"]
 
 @dataclass(frozen=True)
 class Overlapping(MultiView):
-    r"""Multi-view data of two views a class that overlap: at 0 orthogonal, at 1 the same direction twice.
+    r"""Multi-view data with two overlapping views per class: orthogonal at 0, identical at 1.
 
     Parameters
     ----------
     overlap : float, in [0, 1]
         The inner product :math:`\langle v_{i,1}, v_{i,2} \rangle` of the views of a class. Views of different classes
-        stay orthogonal.
+        are orthogonal.
 
     See Also
     --------
@@ -57,19 +57,19 @@ class Overlapping(MultiView):
 
     @cached_property
     def views(self) -> Float[Tensor, "k 2 d"]:
-        """The views v_{i,l}, of length 1."""
+        """The views v_{i,l}, of norm 1."""
         first, other = super().views.unbind(1)
         return torch.stack([first, self.overlap * first + math.sqrt(1 - self.overlap**2) * other], 1)
 
 
 def overlap_at(ratio: float | int, q: int) -> float:
-    r"""Return the overlap :math:`\kappa` of two views at which a neuron's ratio comes to rest at `ratio`.
+    r"""Return the overlap :math:`\kappa` of two views at which `ratio` is a neuron's stationary ratio.
 
     Parameters
     ----------
     ratio : float, in [0, 1]
-        Overlap with the weaker seen view, divided by that with the stronger seen one. At 1: the overlap from which
-        on both views are seen alike.
+        The neuron's smaller overlap with the two views divided by the larger one. At 1, the result is the overlap from
+        which on the neuron responds equally to both views.
     q : int, >= 3
         Power of the activation.
 
@@ -84,12 +84,12 @@ def overlap_at(ratio: float | int, q: int) -> float:
     (0.4, 0.5)
     """
     r, q = check_number("ratio", ratio, low=0, high=1), check_int("q", q, low=3)
-    # Numerator and denominator without their common factor 1 - r, so that r = 1 is no special case.
+    # Numerator and denominator are divided by 1 - r, so that r = 1 is no special case.
     return r * sum(r**p for p in range(q - 2)) / sum(r**p for p in range(q))
 
 
 def resting_ratio(overlap: float | int, q: int) -> float:
-    """Return the ratio at which a winner's overlaps with its two views come to rest; 1 if it sees both alike.
+    """Return the stationary ratio of a neuron's overlaps with the two views of its class, the inverse of `overlap_at`.
 
     Parameters
     ----------
@@ -101,7 +101,7 @@ def resting_ratio(overlap: float | int, q: int) -> float:
     Returns
     -------
     float
-        In [0, 1].
+        In [0, 1]; 1 if the neuron responds equally to both views.
 
     Examples
     --------
@@ -115,10 +115,11 @@ def resting_ratio(overlap: float | int, q: int) -> float:
 
 
 def predicted_gain(overlap: float | int, Gamma: float | int, q: int, main: tuple[float, float]) -> float:
-    """Return what an ensemble gains on single-view inputs, by the ratio at rest.
+    """Return the predicted gain of an ensemble on single-view inputs, from the stationary ratio.
 
-    Half of the inputs kept the view that a net did not win. There it sees ``ratio * z``, z uniform in `main`, and errs
-    if that is below `Gamma`, the strength at which it sees other classes. The ensemble has a net that won the view.
+    Half of the inputs have the view that a net has not learned. It responds to them as to the strength ``ratio * z``,
+    with z uniform in `main`, and errs if this is below `Gamma`, the strength of other classes. In the ensemble, another
+    net has learned the view.
 
     Parameters
     ----------
@@ -129,7 +130,7 @@ def predicted_gain(overlap: float | int, Gamma: float | int, q: int, main: tuple
     q : int, >= 3
         Power of the activation.
     main : (float, float), 0 < low <= high
-        Range of the strength of the kept view.
+        Range of the strength of the view that is present.
 
     Returns
     -------

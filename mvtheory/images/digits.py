@@ -1,12 +1,12 @@
 r"""Real images: two handwritten digits of one class as the two views of an input.
 
-The images are the 1797 scans of 8 x 8 pixels that scikit-learn ships. An input shows two of them
-side by side. A single-view test input keeps one of the two and shows a faint image of another class in
-place of the other, as the theory's single-view inputs keep one view and hold weak traces of others.
+The images are the 1797 scans of 8 x 8 pixels that scikit-learn ships. An input consists of two of them,
+side by side. In a single-view test input one of the two is replaced by a low-contrast image of another
+class, as the theory's single-view inputs have one strong view and weak views of other classes.
 
-The net is a small convolutional one with its own filters for each half, so that the halves are
-different features, as the theory's orthogonal views are. With shared filters (``shared=True``) both
-halves are one feature, and there is no view to lose: the control.
+The net is a small convolutional net with separate filters for each half, so that the halves are
+different features, like the orthogonal views of the theory. With shared filters (``shared=True``) both
+halves have the same features, and no view can be left unlearned: the control.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from mvtheory.distillation import Temperature
 __all__ = ["DigitNets", "Pairs", "fit", "single_view", "split_pairs"]
 
 CLASSES = 10
-SMALLEST_CLASS = 174  # images of the digit 8, the rarest of the data set
+SMALLEST_CLASS = 174  # images of the digit 8, the rarest class of the data set
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """Pairs of images with one label each, sorted by class, as many of each class.
+    """Pairs of images with one label each, sorted by class, with equal numbers per class.
 
     Attributes
     ----------
@@ -40,7 +40,7 @@ class Pairs:
     y : integer Tensor of shape [n]
         Classes, 0 to 9.
     index : integer Tensor of shape [n, 2]
-        Which of the 1797 scans the two images are.
+        Indices of the two images among the 1797 scans.
     """
 
     images: Float[Tensor, "n 2 8 8"]
@@ -60,18 +60,18 @@ def _scans() -> tuple[Tensor, Tensor]:
 
 
 def split_pairs(seed: int, per_class: int = 50) -> tuple[Pairs, Pairs]:
-    """Part the scans into training and test images, then pair each part within its classes.
+    """Split the scans into training and test images, and form pairs of each class.
 
-    Each scan is in one pair at most, and no test scan is in a training pair. Training pairs come
-    twice, the second time with the images swapped: then both halves hold the same images, and the
-    training set favours neither of the two views.
+    Each scan is in at most one pair, and no test scan is in a training pair. Each training pair
+    occurs twice, the second time with the images swapped, so that both halves contain the same
+    images and the training set favours neither of the two views.
 
     Parameters
     ----------
     seed : int, >= 0
-        Decides the split and the pairing.
+        Determines the split and the pairs.
     per_class : int, even, 2 to 172
-        Training scans of each class; all others (as many of each class) are test scans.
+        Training scans per class; the others (equal numbers per class) are test scans.
 
     Returns
     -------
@@ -86,7 +86,7 @@ def split_pairs(seed: int, per_class: int = 50) -> tuple[Pairs, Pairs]:
     """
     check_int("seed", seed, 0)
     if check_int("per_class", per_class, 2, SMALLEST_CLASS - 2) % 2:
-        raise ValueError(f"per_class must be even, its images come in pairs; got {per_class}")
+        raise ValueError(f"per_class must be even, for pairs of images; got {per_class}")
     images, labels = _scans()
     generator = torch.Generator().manual_seed(seed)
     end = per_class + (SMALLEST_CLASS - per_class) // 2 * 2
@@ -103,53 +103,56 @@ def split_pairs(seed: int, per_class: int = 50) -> tuple[Pairs, Pairs]:
 
 
 def single_view(pairs: Pairs, contrast: float, seed: int = 0) -> tuple[Pairs, Pairs]:
-    """Replace one image of each pair by a faint image of another class.
+    """Replace one image of each pair by a low-contrast image of another class.
 
     Parameters
     ----------
     pairs : Pairs
-        The two-view inputs; the intruders are taken from them as well.
+        The two-view inputs, from which the distractors are taken as well.
     contrast : float, in [0, 1]
-        Factor on the intruder's pixels: 0 leaves the half empty.
+        Factor on the distractor's pixels: at 0 the half is empty.
     seed : int, >= 0
-        Decides the intruders, which are the same for every contrast.
+        Determines the distractors, which are the same for every contrast.
 
     Returns
     -------
-    keeps_left, keeps_right : Pairs
-        The same pairs without their right, and without their left image.
+    left, right : Pairs
+        The same pairs with their left image alone, and with their right image alone.
     """
     check_number("contrast", contrast, 0, 1)
     n, generator = len(pairs), torch.Generator().manual_seed(check_int("seed", seed, 0))
-    # Pairs are sorted by class, n / 10 of each: a shift by 1 to 9 tenths of n meets another class.
+    # Pairs are sorted by class, n / 10 of each: a shift by 1 to 9 tenths of n gives another class.
     shift = torch.randint(1, CLASSES, (n,), generator=generator) * (n // CLASSES)
-    intruder = (torch.arange(n) + shift) % n
-    kept = []
-    for lost in (1, 0):
-        images, index = pairs.images.clone(), pairs.index.clone()
-        images[:, lost] = contrast * pairs.images[intruder, lost]
-        index[:, lost] = pairs.index[intruder, lost]
-        kept.append(Pairs(images, pairs.y, index))
-    return kept[0], kept[1]
+    distractor = (torch.arange(n) + shift) % n
+    left, right = (_replace(pairs, half, distractor, contrast) for half in (1, 0))
+    return left, right
+
+
+def _replace(pairs: Pairs, half: int, distractor: Tensor, contrast: float) -> Pairs:
+    """Return the pairs with one half replaced by that of other pairs."""
+    images, index = pairs.images.clone(), pairs.index.clone()
+    images[:, half] = contrast * pairs.images[distractor, half]
+    index[:, half] = pairs.index[distractor, half]
+    return Pairs(images, pairs.y, index)
 
 
 class DigitNets(nn.Module):
-    r"""L small convolutional nets, stacked; each is drawn from its own seed.
+    r"""L small convolutional nets, stacked; each is initialised from its own seed.
 
     Each half goes through ``conv 4x4, stride 2, padding 1``, ReLU, ``conv 2x2, stride 2``, ReLU;
-    a linear layer adds up both halves. Weights start at ``scale`` times those of He et al.
-    (normal, variance 2 / inputs), biases at 0.
+    a linear layer sums over both halves. The initial weights are ``scale`` times those of He et al.
+    (normal, variance 2 / inputs), the biases 0.
 
     Parameters
     ----------
     seeds : sequence of int, >= 0
-        One a net: a net is the same in any stack that holds it.
+        One per net, on which alone its initial weights depend.
     channels : (int, int)
         Filters of the two convolutions, for each half.
     scale : float, > 0
-        Size of the initial weights. Small ones learn features; large ones hardly leave their start.
+        Scale of the initial weights. With small ones nets learn features; large ones hardly change in training.
     shared : bool
-        Whether both halves go through the same weights.
+        Whether both halves have the same weights.
     """
 
     def __init__(
@@ -162,14 +165,14 @@ class DigitNets(nn.Module):
     ) -> None:
         super().__init__()
         if not seeds:
-            raise ValueError("seeds must name at least one net; got none")
+            raise ValueError("seeds must not be empty; got no seed")
         for seed in seeds:
             check_int("seeds", seed, 0)
         c1, c2 = self.channels = tuple(check_int("channels", channel, 1) for channel in channels)
         check_number("scale", scale, 0, open_low=True)
         halves = 1 if shared else 2
         shapes = [(halves, c1, 16), (halves, c2, 4 * c1), (halves, CLASSES, 4 * c2)]
-        inputs = [16, 4 * c1, 2 * 4 * c2]  # the last layer adds up two halves
+        inputs = [16, 4 * c1, 2 * 4 * c2]  # the last layer sums over two halves
         generators = [torch.Generator().manual_seed(seed) for seed in seeds]
         self.weights = nn.ParameterList(
             torch.stack([torch.randn(shape, generator=g) for g in generators]) * scale * (2 / fan_in) ** 0.5
@@ -189,12 +192,13 @@ class DigitNets(nn.Module):
     def _logits(self, patches: Tensor) -> Tensor:
         n = patches.shape[-1] // 16
         L, (c1, c2) = len(self), self.channels
-        # Half first; `expand` gives both halves the one set of shared weights.
+        # The axis of the halves comes first; `expand` repeats shared weights.
         (w1, w2, w3), (b1, b2) = (
             [p.expand(L, 2, *p.shape[2:]).transpose(0, 1) for p in part] for part in (self.weights, self.biases[:2])
         )
-        # Inputs come last, so each layer's result is the next one's matrix without a copy. All nets
-        # see the same patches: their first filters are the rows of one matrix for each half.
+        # The axis of the inputs comes last, so that the result of a layer is the matrix of the next
+        # one without a copy. All nets have the same inputs: their first filters are the rows of one
+        # matrix for each half.
         z = torch.baddbmm(b1.reshape(2, L * c1, 1), w1.reshape(2, L * c1, 16), patches).relu()
         z = z.view(2 * L, c1 * 4, 4 * n)
         z = torch.baddbmm(b2.reshape(2 * L, c2, 1), w2.reshape(2 * L, c2, c1 * 4), z).relu()
@@ -203,13 +207,13 @@ class DigitNets(nn.Module):
 
 
 def _patches(images: Tensor) -> Tensor:
-    """Return [2, 16, 16 n]: the pixels of the 4 x 4 patches, ordered (place in block, block, image).
+    """Return [2, 16, 16 n]: the pixels of the 4 x 4 patches, ordered (position in block, block, image).
 
-    A block is the 2 x 2 neighbouring patches that one filter of the second convolution sees.
+    A block is the 2 x 2 neighbouring patches of one position of the second convolution.
     """
     n = len(images)
     patches = F.pad(images, (1, 1, 1, 1)).unfold(2, 4, 2).unfold(3, 4, 2)  # [n, 2, row, column, 4, 4]
-    patches = patches.reshape(n, 2, 2, 2, 2, 2, 16)  # row = (block row, place), column alike
+    patches = patches.reshape(n, 2, 2, 2, 2, 2, 16)  # row = (block row, position), columns likewise
     return patches.permute(1, 6, 3, 5, 2, 4, 0).reshape(2, 16, 16 * n)
 
 
@@ -225,7 +229,7 @@ def fit(
     weight: float = 9.0,
     joint: bool = False,
 ) -> DigitNets:
-    r"""Train all nets at once, in place, by full-batch gradient descent with momentum.
+    r"""Train all nets in place, by full-batch gradient descent with momentum.
 
     The loss of a net is the cross-entropy of the labels and, with a teacher, `weight` times Hinton's
     rule (arXiv:1503.02531), which is
@@ -235,19 +239,21 @@ def fit(
     Parameters
     ----------
     nets, pairs
-        The nets and their training set, the same for all of them.
+        The nets and their common training set.
     steps : int, >= 0
+        Number of steps.
     rate, momentum : float
-        Step size, > 0, and momentum in [0, 1). A student's step is `rate` over
-        ``(1 + weight) T``, about the factor by which its gradient starts larger.
+        Learning rate, > 0, and momentum in [0, 1). With a teacher, the learning rate is divided by
+        ``(1 + weight) T``, about the factor by which the initial gradient is larger.
     teacher : Tensor of shape [L, n, 10] or [1, n, 10], optional
         Logits G on the training pairs: a teacher for each net, or one for all.
     rule : Temperature
-        Holds T.
+        The rule, with its temperature T.
     weight : float, >= 0
+        Weight of the rule.
     joint : bool
-        Train the average of the nets' outputs as one net. The loss is then counted L times, so that
-        a net's step is as large as when it trains alone.
+        Train the average of the nets' outputs as one net. Its loss is multiplied by L, so that the
+        steps of a net are as large as in separate training.
 
     Returns
     -------
@@ -270,8 +276,8 @@ def fit(
     patches = _patches(pairs.images)
     for _ in range(steps):
         logits = nets._logits(patches)
-        heard = logits.mean(0, keepdim=True) if joint else logits
-        loss = L * F.cross_entropy(heard.flatten(0, 1), pairs.y.repeat(len(heard)))
+        outputs = logits.mean(0, keepdim=True) if joint else logits
+        loss = L * F.cross_entropy(outputs.flatten(0, 1), pairs.y.repeat(len(outputs)))
         if teacher is not None:
             loss = loss + weight * rule(logits, teacher)[0].mean(1).sum()
         optimizer.zero_grad()

@@ -1,1 +1,1 @@
-"""Models on features that stay fixed, and nets in the lazy limit."""
+"""Linear models on fixed features, and nets in the lazy limit."""

@@ -24,14 +24,14 @@ METHODS = (
 def to_targets(F: Float[Tensor, "L n k"], rows: int, blocks: int) -> Float[Tensor, "L B r c"]:
     """Arrange outputs as the targets of ridge regressions.
 
-    Features come in three forms: each class has its own (k blocks of n rows), all classes share them (one block of n
-    rows), or all classes share the weights (one block of n k rows, those of an input one after the other).
+    Features come in three forms: separate features for each class (k blocks of n rows), features shared by all classes
+    (one block of n rows), or weights shared by all classes (one block of n k rows, those of an input consecutive).
 
     Parameters
     ----------
     F : Tensor, shape [L, n, k]
     rows, blocks : int
-        Of the features, [L, blocks, rows, f].
+        Sizes of the features, [L, blocks, rows, f].
     """
     L, n, k = F.shape
     shapes = {(n, k): (2, 1), (n, 1): (1, k), (n * k, 1): (1, 1)}
@@ -41,7 +41,7 @@ def to_targets(F: Float[Tensor, "L n k"], rows: int, blocks: int) -> Float[Tenso
 
 
 def to_outputs(values: Float[Tensor, "L B r c"], k: int) -> Float[Tensor, "L n k"]:
-    """Return the outputs that `to_targets` arranged."""
+    """Return the outputs from targets, the inverse of `to_targets`."""
     L, blocks, _, _ = values.shape
     return values[..., 0].mT if blocks == k else values.reshape(L, -1, k)
 
@@ -57,23 +57,23 @@ def compare(
 ) -> tuple[dict[str, Tensor], dict[str, list[Tensor]]]:
     """Fit models on fixed features by all methods, and test them.
 
-    Each model is in turn the student of the average of all others (*distilled*) and of the model after it
-    (*self-distilled*). The *wide student* has the features of all models, as the *trained average* has, and learns
-    from their average. Each method has its own ridge: the one that is best on the held-out inputs when models and
-    teachers are fitted to the other ones. With it they are fitted to all training inputs.
+    The teacher of each model is the average of all others (*distilled*) or the next model (*self-distilled*). The
+    *wide student* has the features of all models, like the *trained average*, and their average as its teacher. Each
+    method has its own ridge, the best on the held-out inputs when models and teachers are fitted to the other inputs.
+    With this ridge they are then fitted to all training inputs.
 
     Parameters
     ----------
     features : callable
-        Gives the features of L models on inputs, in one of the forms of `to_targets`.
+        Returns the features of L models on inputs, in one of the forms of `to_targets`.
     x, y : Tensor
         Training inputs and labels.
     tests : sequence of (inputs, labels)
-        Bias, variance and share are those of the last one.
+        Bias, variance and share are those of the last test.
     k : int
-        Classes.
+        Number of classes.
     held : Tensor of bool, shape [n]
-        Training inputs that choose the ridges.
+        Training inputs held out to choose the ridges.
 
     Returns
     -------
@@ -81,7 +81,7 @@ def compare(
         Errors by method, shape [tests, nets], ``"bias"``, ``"variance"``, ``"share"`` and ``"ridge"``: see
         :class:`mvtheory.experiments.random_features.FeatureResults`.
     outputs : dict of str to list of Tensors
-        By method the outputs [L, n, k] on each test; a trained average and a wide student are one model.
+        Outputs [L, n, k] on each test, by method; the trained average and the wide student are one model each.
     """
     check_shape("held", held, (len(y),))
     phi = features(x)
@@ -97,7 +97,7 @@ def compare(
     number = torch.arange(1, L + 1)[:, None, None]
     outputs["growing ensemble"] = [F.cumsum(0) / number for F in outputs["single"]]
     outputs["ensemble"] = [average(F)[None] for F in outputs["single"]]
-    found = {name: _errors(answers, tests) for name, answers in outputs.items()}
+    found = {name: _errors(each, tests) for name, each in outputs.items()}
     truth = one_hot(tests[-1][1], k, x.dtype)
     bias, variance = bias_and_variance(outputs["single"][-1], truth[0])
     share = share_in_span(psi, to_targets(truth - truth.mean(1, keepdim=True), psi.shape[2], blocks)).mean()
@@ -107,42 +107,43 @@ def compare(
 def _fit(
     phi: Float[Tensor, "L B r f"], target: Float[Tensor, "1 B r c"], held: Bool[Tensor, " r"]
 ) -> tuple[dict[str, Tensor], Tensor]:
-    """Return weights by method, and the ridges of its five fits."""
+    """Return weights by method, and the ridges of the five fits."""
 
-    def teachers(answers: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return answers of the average of the other models, of the next model, and of the average of all."""
-        return (answers.sum(0) - answers) / (len(phi) - 1), answers.roll(-1, 0), answers.mean(0, keepdim=True)
+    def teachers(outputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the outputs of the average of the other models, of the next model, and of the average of all."""
+        return (outputs.sum(0) - outputs) / (len(phi) - 1), outputs.roll(-1, 0), outputs.mean(0, keepdim=True)
 
     joint = side_by_side(phi)
-    (own,) = choose_ridge(phi, [target], target, held)
-    others, following, whole = teachers(phi @ Ridge(phi[:, :, ~held]).solve(target[:, :, ~held], own))
-    by_others, by_next = choose_ridge(phi, [others, following], target, held)
-    by_labels, by_whole = choose_ridge(joint, [target, whole], target, held)
+    (on_labels,) = choose_ridge(phi, [target], target, held)
+    others, following, all_models = teachers(phi @ Ridge(phi[:, :, ~held]).solve(target[:, :, ~held], on_labels))
+    on_others, on_next = choose_ridge(phi, [others, following], target, held)
+    joint_on_labels, joint_on_all = choose_ridge(joint, [target, all_models], target, held)
 
-    apart, together = Ridge(phi), Ridge(joint)
-    single = apart.solve(target, own)
-    others, following, whole = teachers(phi @ single)
+    separate, together = Ridge(phi), Ridge(joint)
+    single = separate.solve(target, on_labels)
+    others, following, all_models = teachers(phi @ single)
     weights = {
         "single": single,
-        "distilled": apart.solve(others, by_others),
-        "self-distilled": apart.solve(following, by_next),
-        "trained average": together.solve(target, by_labels),
-        "wide student": together.solve(whole, by_whole),
+        "distilled": separate.solve(others, on_others),
+        "self-distilled": separate.solve(following, on_next),
+        "trained average": together.solve(target, joint_on_labels),
+        "wide student": together.solve(all_models, joint_on_all),
     }
-    return weights, torch.tensor([own, by_others, by_next, by_labels, by_whole])
+    return weights, torch.tensor([on_labels, on_others, on_next, joint_on_labels, joint_on_all])
 
 
 def bias_and_variance(F: Float[Tensor, "L n k"], truth: Float[Tensor, "n k"]) -> tuple[Tensor, Tensor]:
     r"""Return squared bias and variance over models, each summed over classes and averaged over inputs.
 
-    The mean squared distance of a model to the truth is their sum. The average of L models has a variance of its
-    own, an L-th of theirs, which is subtracted from its squared distance to the truth.
+    Their sum is the mean squared error of a model. The squared error of the average of L models contains an L-th of
+    the variance, which is subtracted from it to estimate the squared bias.
 
     Parameters
     ----------
     F : Tensor, shape [L, n, k]
-        Outputs of models that differ by their seed, at least two.
+        Outputs of at least two models that differ by seed.
     truth : Tensor, shape [n, k]
+        Targets.
     """
     variance = F.var(0).sum(-1).mean()
     bias = (F.mean(0) - truth).square().sum(-1).mean() - variance / len(F)

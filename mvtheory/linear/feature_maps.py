@@ -1,13 +1,13 @@
-r"""The random-feature contrast: the same nets, held at their initialisation.
+r"""Random features: nets linearised at their initialisation, and random neurons.
 
 Near its initialisation a net is a linear model in the gradients of its outputs,
 :math:`\varphi_{i,r}(X) = \nabla_{w_{i,r}} F_i(X) = \sum_p
 \widetilde{\mathrm{ReLU}}'(\langle w_{i,r}, x_p \rangle)\, x_p`, with the weights at
 their initial values. These are the features of the finite-width neural tangent
-kernel. They are random, they stay as they are drawn, and only the linear map on
-top of them is learned: in closed form, by ridge regression.
+kernel. They are random and fixed; only the linear map on them is learned, in closed
+form by ridge regression.
 
-Random ReLU features of patches are simpler still: the values of random neurons.
+Random ReLU features of patches are the outputs of random neurons.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ def tangent_features(nets: PatchNets, x: Float[Tensor, "n P d"]) -> Float[Tensor
     Returns
     -------
     Tensor, shape [L, k, n, m d]
-        For net, class and input: :math:`\varphi_{i,1}(X), \dots, \varphi_{i,m}(X)`, one
-        after the other. The gradient with respect to other classes' neurons is 0.
+        For each net, class and input: :math:`\varphi_{i,1}(X), \dots, \varphi_{i,m}(X)`,
+        concatenated. The gradient with respect to other classes' neurons is 0.
     """
     L, k, m, d = nets.W.shape
     check_shape("x", x, ("n", "P", d))
@@ -72,7 +72,7 @@ class TangentNets:
     Parameters
     ----------
     start : PatchNets
-        The nets at their initialisation: they hold the features.
+        The nets at their initialisation, which define the features.
     delta : Tensor, shape [L, k, m, d]
         The learned weights.
     """
@@ -89,7 +89,7 @@ class TangentNets:
     def __call__(self, x: Float[Tensor, "n P d"]) -> Float[Tensor, "L n k"]:
         """Return the outputs of all models on the inputs `x`."""
         delta = self.delta.flatten(2)[..., None]
-        # One net at a time: the features of all nets may fill the memory.
+        # One net at a time: the features of all nets may not fit into memory.
         features = (tangent_features(self.start[net : net + 1], x)[0] for net in range(len(self)))
         return torch.stack([(phi @ weights)[..., 0].T for phi, weights in zip(features, delta, strict=True)])
 
@@ -103,9 +103,9 @@ class TangentRidge:
     .. math:: \sum_a \big(F_i(X_a) - t_{a,i}\big)^2 + \lambda\, \bar K_i \,\|\delta_i\|^2,
               \qquad \bar K_i = \frac1n \sum_a \|\varphi_i(X_a)\|^2.
 
-    The solution is linear in the targets, see :class:`mvtheory.linear.ridge.Ridge`. Measured in
-    units of :math:`\bar K_i`, the ridge :math:`\lambda` means the same at any scale of the
-    initial weights.
+    The solution is linear in the targets, see :class:`mvtheory.linear.ridge.Ridge`. In units of
+    :math:`\bar K_i`, the ridge :math:`\lambda` is independent of the scale of the initial
+    weights.
 
     Parameters
     ----------
@@ -128,7 +128,7 @@ class TangentRidge:
         Parameters
         ----------
         targets : Tensor, shape [L, n, k] or [1, n, k]
-            Such as one-hot labels or the outputs of a teacher; one set may serve all models.
+            Such as one-hot labels or the outputs of a teacher; [1, n, k] are shared by all models.
         """
         L, k, n, _ = self._apart.features.shape
         check_shape("targets", targets, (1 if len(targets) == 1 else L, n, k))
@@ -139,17 +139,17 @@ class TangentRidge:
         r"""Fit the average of all models jointly: one model with L times the features.
 
         This is ridge regression in the features :math:`(\varphi^{(1)}, \dots, \varphi^{(L)})
-        / \sqrt L` of all nets side by side.
+        / \sqrt L` of all nets, concatenated.
 
         Returns
         -------
         TangentNets
-            Its average over the L models is what has been fitted.
+            The average of its L models is what has been fitted.
         """
         L, k, n, f = self._apart.features.shape
         check_shape("targets", targets, (1, n, k))
         joint = self._joint.solve(targets.mT[..., None], self.ridge)
-        # The average divides by L, the features side by side by its root.
+        # The average divides by L, the concatenated features by its root.
         delta = joint.view(k, L, f).transpose(0, 1) * L**0.5
         return TangentNets(self.nets, delta.reshape(self.nets.W.shape))
 
@@ -161,7 +161,7 @@ class TangentRidge:
 def relu_features(w: Float[Tensor, "L R d"], x: Float[Tensor, "n P d"]) -> Float[Tensor, "L 1 n R"]:
     r"""Return random ReLU features of patches, :math:`\phi_r(X) = \sum_p \mathrm{ReLU}(\langle w_r, x_p \rangle)`.
 
-    All classes share them; only a linear read-out is learned on top.
+    They are shared by all classes; only a linear read-out is learned.
 
     Parameters
     ----------
@@ -178,7 +178,7 @@ def relu_features(w: Float[Tensor, "L R d"], x: Float[Tensor, "n P d"]) -> Float
 
 
 def gaussian_weights(L: int, R: int, d: int, *, seed: int) -> Float[Tensor, "L R d"]:
-    """Draw the weights of R features from N(0, I); model l uses seed ``seed + l`` alone."""
+    """Draw the weights of R features of L models from N(0, I); model l depends on the seed ``seed + l`` alone."""
     for name, value in {"L": L, "R": R, "d": d}.items():
         check_int(name, value, low=1)
     seeds = range(check_int("seed", seed, low=0), seed + L)
@@ -193,11 +193,11 @@ def one_hot(y: Int[Tensor, " n"], k: int, dtype: torch.dtype = torch.float32) ->
 
 
 def view_feature_norm(nets: PatchNets, views: Float[Tensor, "k M d"]) -> Float[Tensor, "L k M"]:
-    r"""Return how well the features of class i see each of its own views.
+    r"""Return how strongly the features of class i respond to each of its own views.
 
-    The squared length of the features of one patch that holds the view at strength 1,
+    This is the squared norm of the features of one patch with the view at strength 1,
     :math:`\|\varphi_i(v_{i,\ell})\|^2 = \sum_r \widetilde{\mathrm{ReLU}}'(\langle w_{i,r},
-    v_{i,\ell} \rangle)^2`. At 0 no weights can make the model see that view.
+    v_{i,\ell} \rangle)^2`. At 0 the model's output does not depend on that view.
 
     Parameters
     ----------

@@ -6,8 +6,8 @@ For a Gaussian w ~ N(0, I) the arc-cosine kernels are (Y. Cho, L. Saul, *Kernel 
 .. math:: \kappa_n(x, x') = 2\, \mathbb E\big[[\langle w, x \rangle]_+^n [\langle w, x' \rangle]_+^n\big]
           = \tfrac1\pi \|x\|^n \|x'\|^n J_n(\theta),
 
-with :math:`\theta` the angle between x and x'. A net that adds up its patches has the sum of such kernels over all
-pairs of patches.
+with :math:`\theta` the angle between x and x'. The kernel of a net that sums over patches is the sum of such kernels
+over all pairs of patches.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def patch_kernel(
     x, y : Tensor, shapes [n, P, d] and [j, P2, d]
         Inputs.
     order : {0, 1, 2}
-        Of the arc-cosine kernel.
+        Order of the arc-cosine kernel.
     tangent : bool
         Whether to weight each pair of patches by its inner product.
     """
@@ -72,7 +72,7 @@ def patch_kernel(
         check_finite(name, value)
     patches = y.reshape(-1, d)
     rows = []
-    for one in x:  # one input at a time: all pairs of patches may fill the memory
+    for one in x:  # one input at a time: all pairs of patches may not fit into memory
         pairs = arc_cosine(one, patches, order)
         pairs = pairs * (one @ patches.T) if tangent else pairs
         rows.append(pairs.view(-1, sizes["j"], sizes["P2"]).sum((0, 2)) / 2)
@@ -85,22 +85,22 @@ def kernel_ridge(
     held: Bool[Tensor, " n"],
     ridges: Sequence[float] = RIDGES,
 ) -> tuple[Float[Tensor, "n c"], float]:
-    """Fit ridge regression with a kernel; the ridge is the one that is best on held-out inputs.
+    """Fit kernel ridge regression, with the ridge chosen on held-out inputs.
 
     Parameters
     ----------
     kernel : Tensor, shape [n, n]
-        Of the training inputs.
+        Kernel of the training inputs.
     targets : Tensor, shape [n, c]
     held : Tensor of bool, shape [n]
         As in :func:`mvtheory.linear.ridge.choose_ridge`.
     ridges : sequence of float, > 0
-        In units of the mean of the kernel's diagonal.
+        Candidates, in units of the mean of the kernel's diagonal.
 
     Returns
     -------
     alpha : Tensor, shape [n, c]
-        The prediction is the kernel of new and training inputs, times alpha.
+        Coefficients: the prediction is the kernel between new and training inputs, times alpha.
     ridge : float
         The ridge that was chosen.
     """
@@ -112,7 +112,7 @@ def kernel_ridge(
         shift = ridge * part.diagonal().mean() * torch.eye(len(part), dtype=part.dtype)
         return torch.linalg.solve(part + shift, targets[rows])
 
-    asked = kernel[held][:, ~held]
-    misfit = [float((asked @ solve(~held, ridge) - targets[held]).square().mean()) for ridge in ridges]
-    ridge = ridges[misfit.index(min(misfit))]
+    between = kernel[held][:, ~held]
+    losses = [float((between @ solve(~held, ridge) - targets[held]).square().mean()) for ridge in ridges]
+    ridge = ridges[losses.index(min(losses))]
     return solve(torch.ones_like(held), ridge), ridge

@@ -1,1 +1,1 @@
-"""Nets and data without noise, as products with the views: the same path at a fraction of the cost."""
+"""Nets and data without noise, in the coordinates of the views: the same training path at a fraction of the cost."""

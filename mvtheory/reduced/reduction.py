@@ -1,12 +1,14 @@
 r"""The noise-free reduction: nets and data in the coordinates of the views.
 
-Without noise an input is a list of strengths, and all that a neuron does with it goes through its
-products with the k M views. So a net is k m (k M) numbers in place of k m d: `all_products`, exact. Inputs
-share views and strengths, so each neuron answers each of them once, and a step costs what differs.
+Without noise an input is a list of strengths, and the response of a neuron depends on its inner products
+with the k M views alone. `reduce_to_all_views` keeps these k m (k M) numbers of a net in place of k m d,
+which is exact. Inputs have views and strengths in common, so that a training step evaluates each neuron
+once per distinct pair of view and strength.
 
-The race inside a class is about the products with the class's *own* views. With these alone a net is
-k m M numbers, and a training step costs what the views that are present cost, whatever k: `own_products`,
-an approximation. It leaves out what neurons learn about views of other classes.
+Which view a class learns is decided by the products of its neurons with its *own* views.
+`reduce_to_own_views` keeps these k m M numbers alone, so that the cost of a training step depends on the
+number of views present, whatever k. It is an approximation: what neurons learn about the views of other
+classes is left out.
 """
 
 from __future__ import annotations
@@ -33,12 +35,12 @@ T = TypeVar("T")
 
 
 def _once(work: Callable[[Tensor], T]) -> Callable[[Tensor], T]:
-    """Let `work` be done once for all steps on the same tensor, and again after a change in place."""
-    done = WeakTensorKeyDictionary()  # forgotten with the tensor
+    """Cache the result of `work` for each tensor, until the tensor is modified in place."""
+    done = WeakTensorKeyDictionary()  # an entry lives as long as its tensor
 
     @wraps(work)
     def of(x: Tensor) -> T:
-        if x.is_inference():  # which does not tell of changes
+        if x.is_inference():  # inference tensors have no version counter
             return work(x)
         version, result = done.get(x, (None, None))
         if version != x._version:
@@ -56,7 +58,7 @@ class Strengths:
     Attributes
     ----------
     x : Tensor, shape [n, k, M, 2]
-        Strength z_p of each patch of a view, and the number of such patches; 0 where it is absent.
+        Strength z_p of a patch of each view, and the number of such patches; 0 where the view is absent.
     y : Tensor of int, shape [n]
         Labels.
     """
@@ -79,7 +81,7 @@ class ViewNets(PatchNets):
     Parameters
     ----------
     W : Tensor, shape [L, k, m, k M + 1]
-        The products <w_{i,r}, v_{j,l}>, and the length of what is orthogonal to all views.
+        The products <w_{i,r}, v_{j,l}>, and the norm of the component orthogonal to all views.
     activation : SReLU
         The activation, shared by all nets.
     """
@@ -95,7 +97,7 @@ class ViewNets(PatchNets):
         return self._outputs(x)
 
     def compiled(self, x: Tensor) -> bool:
-        """There are no patches to multiply."""
+        """Return False: there are no matrix products over patches."""
         return False
 
     def forward_blocks(self, x: Tensor) -> Iterator[tuple[slice, Tensor, Tensor]]:
@@ -126,10 +128,10 @@ class ViewNets(PatchNets):
 
 @dataclass(frozen=True)
 class _Seen:
-    """What inputs show: `view` and `z` of each different pair, and the `place` among them of all that is present.
+    """The distinct pairs (`view`, `z`) of all inputs, and the index `place` of the pair of each view that is present.
 
-    What is present is sorted by input: `row`; that of input n begins at ``starts[n]``. In the order `back` it is
-    sorted by place, and that of place e begins at ``seats[e]``.
+    The views present are sorted by input, `row`; those of input n begin at ``starts[n]``. The permutation `back` sorts
+    them by pair; those of pair e begin at ``seats[e]``.
     """
 
     view: Tensor
@@ -144,7 +146,7 @@ class _Seen:
 
 @_once
 def _seen(x: Float[Tensor, "n k M 2"]) -> _Seen:
-    """Sort what the inputs `x` show."""
+    """Index the views present in the inputs `x`."""
     row, i, view, z, count = _present(x)
     strengths, which = z.unique(return_inverse=True)
     pairs, place = ((i * x.shape[2] + view) * len(strengths) + which).unique(return_inverse=True)
@@ -156,7 +158,7 @@ def _seen(x: Float[Tensor, "n k M 2"]) -> _Seen:
 
 @dataclass(frozen=True)
 class OwnViewNets(PatchNets):
-    r"""L nets whose neurons see the views of their own class alone.
+    r"""L nets whose neurons respond to the views of their own class alone.
 
     .. math:: F_i(X) = \sum_{r \le m} \sum_{\ell \le M} \sum_{p \text{ of } v_{i,\ell}}
               \widetilde{\mathrm{ReLU}}(w_{i,r,\ell}\, z_p)
@@ -179,7 +181,7 @@ class OwnViewNets(PatchNets):
         return self._outputs(x)
 
     def compiled(self, x: Tensor) -> bool:
-        """There are no patches to multiply."""
+        """Return False: there are no matrix products over patches."""
         return False
 
     def forward_blocks(self, x: Tensor) -> Iterator[tuple[slice, Tensor, Tensor]]:
@@ -244,21 +246,21 @@ def reduce_to_own_views(
 def draw_strengths(
     task: MultiView, multi: int, single: int = 0, *, seed: int, balanced: bool = False
 ) -> tuple[Strengths, Int[Tensor, " n"]]:
-    """Draw what `own_products` makes of a sample, without the sample: for more classes than patches fit into memory.
+    """Draw the strengths of a sample, without its patches: for numbers of classes whose patches do not fit into memory.
 
     Parameters
     ----------
     task : MultiView
-        The distribution; its noise, and its frame, are left out.
+        The distribution; its noise and its frame are left out.
     multi, single, seed, balanced
         See :meth:`mvtheory.data.MultiView.sample`.
 
     Returns
     -------
     data : Strengths
-        The same numbers as from the sample with these arguments.
+        Those of `reduce_to_own_views` for the sample with these arguments.
     kept : Tensor of int, shape [n]
-        The view that a single-view input kept; -1 for multi-view inputs.
+        The view of a single-view input; -1 for multi-view inputs.
     """
     y, kept, strength = task.strengths(multi, single, seed=seed, balanced=balanced)
     patches = torch.full((task.k, task.M), float(task.C_p if task.C_weak is None else task.C_weak))
@@ -271,10 +273,10 @@ def draw_strengths(
 def reduce_to_all_views(
     nets: PatchNets, data: Sample, views: Float[Tensor, "k M d"]
 ) -> tuple[ViewNets, Strengths, Float[Tensor, "k M _"]]:
-    """Reduce nets to the products with all views and one number for the rest, and inputs to strengths.
+    """Reduce nets to the products with all views and the norm of the rest, and inputs to strengths.
 
-    The rest of a neuron, orthogonal to all views, becomes its length. The noise of `data` is left out;
-    where there is none, training takes the very same path.
+    The rest of a neuron is its component orthogonal to all views. The noise of `data` is left out; without noise,
+    training takes the same path as that of the full nets.
 
     Parameters
     ----------
@@ -288,7 +290,7 @@ def reduce_to_all_views(
     Returns
     -------
     nets : ViewNets
-        With W of shape [L, k, m, k M + 1].
+        Their `W` has the shape [L, k, m, k M + 1].
     data : Strengths
     views : Tensor, shape [k, M, k M + 1]
         The views in these coordinates.
@@ -303,7 +305,7 @@ def reduce_to_all_views(
 
 
 def _strengths(data: Sample, k: int, M: int) -> Strengths:
-    """Return what inputs show: the strength of a patch of each view, and how many patches hold it."""
+    """Return the strength of a patch of each view, and the number of its patches, for each input."""
     check_shape("data.strength", data.strength, ("n", k, M))
     carried = data.patch_view.clamp(min=0)
     filled = (data.patch_view >= 0).to(data.strength.dtype)
@@ -313,7 +315,7 @@ def _strengths(data: Sample, k: int, M: int) -> Strengths:
 
 @_once
 def _present(x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Input, class, view, strength of a patch and number of patches of each view that is present."""
+    """Return input, class, view, strength of a patch and number of patches of each view that is present."""
     row, i, view = x[..., 1].nonzero(as_tuple=True)
     z, count = x[row, i, view].unbind(-1)
     return row, i, view, z, count

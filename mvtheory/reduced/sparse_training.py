@@ -1,12 +1,13 @@
-r"""The race of the views among many classes.
+r"""Training with many classes, using the sparsity of the outputs.
 
-In the reduction to own views most outputs are exactly zero: an input carries views of a few classes, and all
-others are silent. The cross-entropy needs of the silent ones only their number,
+In the reduction to own views most outputs are exactly zero, since an input contains views of a few classes alone. The
+cross-entropy depends on the zero outputs through their number,
 
-.. math:: -\log p_y = \log\Big(\#\text{silent} + \sum_{j \text{ present}} e^{F_j}\Big) - F_y,
+.. math:: -\log p_y = \log\Big(\#\{j \text{ absent}\} + \sum_{j \text{ present}} e^{F_j}\Big) - F_y,
 
-so that a training step costs what the views that are present cost, and k enters through N alone. A view that many
-inputs show at the same strength is worked out once. The path is the one that :func:`mvtheory.training.train` takes.
+so that the cost of a training step is proportional to the number of views present, and depends on k through the number
+of inputs alone. A view that many inputs have at the same strength is evaluated once. The training path is that of
+:func:`mvtheory.training.train`.
 """
 
 from __future__ import annotations
@@ -29,16 +30,16 @@ __all__ = ["ReducedRun", "train_reduced"]
 
 @dataclass(frozen=True)
 class ReducedRun:
-    """Where a race ended.
+    """The result of `train_reduced`.
 
     Attributes
     ----------
     nets : OwnViewNets
         The trained nets.
     loss, error : Tensor, shape [L]
-        Mean loss and share of wrong answers on the training set, at the last step.
+        Mean loss and error rate on the training set, at the last step.
     steps : Tensor of int, shape [L]
-        Steps that each net took.
+        Number of steps of each net.
     """
 
     nets: OwnViewNets
@@ -48,7 +49,7 @@ class ReducedRun:
 
 
 def train_reduced(nets: OwnViewNets, data: Strengths, schedule: Schedule = Schedule()) -> ReducedRun:
-    """Train nets that see their own views on the labels, each for itself.
+    """Train nets in the reduction to own views on the labels, independently of each other.
 
     Parameters
     ----------
@@ -61,12 +62,12 @@ def train_reduced(nets: OwnViewNets, data: Strengths, schedule: Schedule = Sched
 
     Returns
     -------
-    Finish
+    ReducedRun
 
     Raises
     ------
     Diverged
-        If a loss is no longer finite.
+        If a loss is not finite.
     """
     check_choice("schedule.optimizer", schedule.optimizer, ("gd",))
     check_int("nets.activation.q", nets.activation.q, low=2)
@@ -75,7 +76,7 @@ def train_reduced(nets: OwnViewNets, data: Strengths, schedule: Schedule = Sched
     check_finite("data.x", data.x)
     check_labels("data.y", data.y, k)
     present, alive = _Present.of(data), torch.arange(L)
-    W = nets.W.permute(1, 3, 0, 2).reshape(k * M, L, m).contiguous()  # the neurons that a view meets lie side by side
+    W = nets.W.permute(1, 3, 0, 2).reshape(k * M, L, m).contiguous()  # neurons of a view are contiguous
     loss, error, steps = torch.zeros(L), torch.zeros(L), torch.zeros(L, dtype=torch.int64)
     for step in range(schedule.steps + 1):
         w = W[:, alive].contiguous()
@@ -97,10 +98,10 @@ def train_reduced(nets: OwnViewNets, data: Strengths, schedule: Schedule = Sched
 
 @dataclass(frozen=True)
 class _Present:
-    """The views that inputs carry, row by row, and once each: a view, its strength and its number of patches."""
+    """The views present in the inputs, row by row, as entries of a table of distinct views, strengths and counts."""
 
-    start: np.ndarray  # [n + 1] row i carries entries start[i] to start[i + 1]
-    entry: np.ndarray  # [e] the number of the kind
+    start: np.ndarray  # [n + 1] row i has the entries start[i] to start[i + 1]
+    entry: np.ndarray  # [e] index into the table
     own: np.ndarray  # [e] whether it is a view of the label
     view: Tensor  # [kinds]
     z: Tensor  # [kinds]
@@ -122,7 +123,7 @@ class _Present:
         return cls(start.numpy(), entry.numpy(), own.numpy(), kinds[:, 0].long(), strength, patches, k, M)
 
     def loss_and_gradient(self, w: Tensor, activation: SReLU) -> tuple[Tensor, Tensor, Tensor]:
-        """Return loss and share of wrong answers of each net [L], and the gradient; w is [k M, L, m]."""
+        """Return loss and error rate of each net [L], and the gradient; w is [k M, L, m]."""
         value, slope = activation.pooled((w[self.view] * self.z[:, None, None])[:, None])
         output_grad = torch.zeros_like(value)  # [kinds, L]
         value *= self.count[:, None]

@@ -165,7 +165,7 @@ def test_initial_weights_have_the_size_of_he():
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"seeds": []}, ValueError, "seeds must name at least one net"),
+        ({"seeds": []}, ValueError, "seeds must not be empty; got no seed"),
         ({"seeds": [-1]}, ValueError, "seeds .* got -1"),
         ({"seeds": [0], "channels": (0, 8)}, ValueError, "channels .* got 0"),
         ({"seeds": [0], "scale": 0.0}, ValueError, "scale .* got 0.0"),
