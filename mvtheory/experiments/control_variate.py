@@ -29,8 +29,8 @@ def lottery_control_variate(draw: Draw, groups: Iterable[Iterable[int]]) -> floa
     r"""Return what sampling adds to the error of groups of nets: a control variate, with expectation zero.
 
     The lottery predicts the view that each net will learn. It says on which share of the single-view test inputs all
-    nets of a group will lack the kept view, and, from other initialisations, how large this share is in expectation. The
-    difference is a mean over `groups`. A measured error minus it has the same expectation and varies less.
+    nets of a group will lack the kept view, and, from other initialisations, how large this share is in expectation.
+    The difference is a mean over `groups`. A measured error minus it has the same expectation and varies less.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ def lottery_control_variate(draw: Draw, groups: Iterable[Iterable[int]]) -> floa
 
 
 def expected_uncovered(draw: Draw, L: int) -> float:
-    r"""Return the share of single-view test inputs that `L` nets of a data set all lack, in expectation over their seeds.
+    r"""Return the share of single-view test inputs that `L` nets of a data set all lack, in expectation over seeds.
 
     Where each view is as likely, it is :math:`(1 - 1/M)^L`; a training set that shows one view a little more strongly
     lifts it. Where a view wins with probability :math:`\pi`, all lack it with probability :math:`(1 - \pi)^L`. A power

@@ -186,7 +186,7 @@ def first_view_probability(draw: Draw, count: int = 400) -> Float[Tensor, " k"]:
 
 
 def outweighed_share(base: Sequence[Nets], L: int, choices: Sequence[Sequence[int]]) -> float:
-    """Return the share of single-view inputs on which an average errs, of those that exactly one of its nets can answer.
+    """Return the share of the single-view inputs that exactly one net of an average can answer on which it errs.
 
     Parameters
     ----------

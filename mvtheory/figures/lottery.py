@@ -43,7 +43,7 @@ def error_columns(errors: Mapping[str, Sequence[Float[np.ndarray, " L"]]]) -> Fi
 def error_table(errors: Float[Tensor, "M k"]) -> Figure:
     """Draw the errors of one net by the view that an input kept and by its class, as a table of shades."""
     fig, ax = figure(height=1.9)
-    ax.imshow(errors, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    ax.imshow(errors.numpy(), cmap="Blues", vmin=0, vmax=1, aspect="auto")
     for (view, i), value in np.ndenumerate(errors.numpy()):
         colour = "white" if value > 0.5 else "black"
         ax.text(i, view, f"{value:.1f}", ha="center", va="center", color=colour)
