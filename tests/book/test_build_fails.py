@@ -31,7 +31,8 @@ CLAIM = """
 from IPython.display import display
 mime = "application/vnd.mvtheory.claim+json"
 claim = {"id": "one", "chapter": "c", "statement": "s", "predicted": [0, None], "measured": 1.0,
-         "interval": [0.5, 1.5], "nets": 1, "draws": 1, "verdict": "holds", "seconds": 1.0}
+         "interval": [0.5, 1.5], "nets": 1, "draws": 1, "verdict": "holds", "seconds": 1.0,
+         "setting": "s", "source": "derived", "kind": "claim", "unit": "data set", "raw": None}
 display({mime: claim, "text/plain": "a claim"}, raw=True)
 ```
 """
@@ -44,6 +45,7 @@ def build(folder: Path, chapter: str, timeout: int = 300, **env: str) -> subproc
         shutil.copy(ROOT / name, folder)
     config = re.sub(r"timeout: \d+", f"timeout: {timeout}", (ROOT / "_config.yml").read_text(encoding="utf-8"))
     (folder / "_config.yml").write_text(config, encoding="utf-8")
+    shutil.copytree(ROOT / "mvtheory", folder / "mvtheory", ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("_ext", "_offline", "_static"):
         shutil.copytree(ROOT / "book" / name, folder / "book" / name)
     (folder / "book/_toc.yml").write_text("format: jb-book\nroot: index\n", encoding="utf-8")

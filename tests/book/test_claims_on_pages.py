@@ -10,7 +10,10 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 import mvtheory
-from mvtheory.experiments import nets
+from mvtheory.claims import KINDS, SOURCES
+from mvtheory.experiments.predictions import CLAIMS
+from mvtheory.experiments.settings import NET_SETTING, STUDENT_SETTING
+from mvtheory.measurement import Estimate
 
 from .conftest import CHAPTERS, HTML, ROOT, tab
 
@@ -28,6 +31,13 @@ CLAIM = {
         "draws": {"type": "integer", "minimum": 1},
         "verdict": {"enum": ["holds", "fails", "inconclusive"]},
         "seconds": {"type": "number", "minimum": 0},
+        "setting": {"type": "string", "minLength": 3},
+        "source": {"enum": list(SOURCES)},
+        "kind": {"enum": list(KINDS)},
+        "unit": {"type": "string", "minLength": 3},
+        "raw": {
+            "anyOf": [{"type": "null"}, {"type": "array", "items": {"type": "number"}, "minItems": 3, "maxItems": 3}]
+        },
     },
     "additionalProperties": False,
 }
@@ -62,6 +72,15 @@ def test_identifiers_are_unique(claims: list[dict]) -> None:
     assert len(set(names)) == len(names)
 
 
+def test_the_build_measures_every_claim_of_the_table_and_no_other(claims: list[dict]) -> None:
+    assert [claim["id"] for claim in claims] == list(CLAIMS)
+    for claim in claims:
+        row = CLAIMS[claim["id"]]
+        assert bounds(claim["predicted"]) == row.predicted
+        told = {name: getattr(row, name) for name in ("statement", "chapter", "source", "setting", "kind", "unit")}
+        assert {name: claim[name] for name in told} == told
+
+
 def test_the_verdict_follows_from_the_numbers(claims: list[dict]) -> None:
     for claim in claims:
         (low, high), (first, last) = bounds(claim["predicted"]), bounds(claim["interval"])
@@ -78,6 +97,24 @@ def test_every_claim_has_its_row_in_the_ledger(claims: list[dict], ledger: Page)
         assert claim["verdict"] in mine[0]
 
 
+@pytest.mark.parametrize("page", ["index", "chapters/02-single-model", "chapters/03-ensembling"])
+def test_numbers_on_pages_are_those_of_the_file(page: str, claims: list[dict], browser: Browser) -> None:
+    """The index quotes other pages: the measured value and the interval that stand there are the ledger's."""
+    headline = (
+        ["single", "lottery"] if "02" in page else ["ensemble", "law"] if "03" in page else ["single", "ensemble"]
+    )
+    with tab(browser, HTML.as_uri(), page) as visit:
+        text = " ".join(visit.page.locator("article").inner_text().split())
+    for claim in claims:
+        if claim["id"] in headline:
+            (low, high), counts = claim["interval"], (claim["nets"], claim["draws"])
+            estimate = Estimate(claim["measured"], low, high, *counts)
+            assert estimate.value_text in text, claim["id"]
+            assert estimate.interval_text in text, claim["id"]
+            if claim["raw"]:
+                assert str(Estimate(*claim["raw"], *counts)) in text, claim["id"]
+
+
 def test_every_executed_page_has_its_seconds(book: Path) -> None:
     told = json.loads((book.parent / "execution.json").read_text(encoding="utf-8"))
     assert list(told["seconds"]) == ["index", *CHAPTERS]
@@ -92,9 +129,9 @@ def test_the_reference_names_everything_public(browser: Browser) -> None:
 
 def test_the_record_of_the_full_mode_says_which_settings_have_changed_since(browser: Browser) -> None:
     record = json.loads((ROOT / "book/reference/full.json").read_text(encoding="utf-8"))
-    now = {"SETTING": repr(nets.STUDENT_SETTING), "SHARP": repr(nets.NET_SETTING)}
+    now = {"single nets": repr(NET_SETTING), "students": repr(STUDENT_SETTING)}
     assert record["settings"].keys() == now.keys()
     with tab(browser, HTML.as_uri(), "reference/reproducibility") as visit:
         told = visit.page.get_by_text(f"Recorded on {record['date']}").inner_text()
     for name, text in now.items():
-        assert (name in told) == (record["settings"][name] != text)
+        assert (f"the setting of {name}" in told) == (record["settings"][name] != text)
