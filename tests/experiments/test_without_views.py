@@ -23,11 +23,10 @@ from mvtheory import (
     train,
 )
 from mvtheory.controls.no_views import OneView, TeacherLabels, flip_labels
-from mvtheory.data import GaussianMixture
 from mvtheory.diagnose import diagnose
 from mvtheory.experiments.base import labelled
 from mvtheory.experiments.nets import Draw
-from mvtheory.experiments.without_views import METHODS, STUDIES, StructureStudy, error, errors, gain, share
+from mvtheory.experiments.without_views import METHODS, MIXTURE, STUDIES, StructureStudy, error, errors, gain, share
 
 SHORT = Schedule(steps=60, eta=1e6)
 VIEWS = MultiView(k=3, P=6, d=12, s=1.0)
@@ -70,7 +69,7 @@ def draw_8():
 
 def test_a_mixture_meets_the_best_rule():
     """With two classes in one patch, the best rule errs with probability Phi(-separation / (sqrt 2 sigma))."""
-    mixture = GaussianMixture(k=2, P=1, d=10, separation=0.5)
+    mixture = replace(MIXTURE, k=2, d=10, separation=0.5)
     short = Schedule(steps=20, eta=1e6)
     study = StructureStudy(
         task=mixture, n=200, nets=3, m=3, sigma_0=0.1, schedule=short, distillation_schedule=short, draws=(7, 8)
