@@ -7,7 +7,6 @@ import pytest
 
 from mvtheory.experiments import measure
 from mvtheory.experiments.bagging_boosting import (
-    ESTIMATORS,
     error_table,
     excess_factor,
     method_error,
@@ -16,7 +15,6 @@ from mvtheory.experiments.bagging_boosting import (
 )
 from mvtheory.experiments.base import labelled
 from mvtheory.experiments.classical_study import PLACES, ClassicalStudy, NetVotes
-from mvtheory.experiments.predictions import CLAIMS
 from mvtheory.experiments.settings import NET_SETTING
 
 L = NET_SETTING.members
@@ -72,10 +70,6 @@ def votes(study=None):
 def results(monkeypatch):
     monkeypatch.setattr(ClassicalStudy, "run", classical)
     monkeypatch.setattr(NetVotes, "run", votes)
-
-
-def test_every_claim_of_the_chapter_has_an_estimator():
-    assert set(ESTIMATORS) == {id for id, claim in CLAIMS.items() if claim.chapter == "08-classical"}
 
 
 def measured(id):

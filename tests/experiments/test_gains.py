@@ -5,8 +5,7 @@ import pytest
 
 from mvtheory.experiments import measure
 from mvtheory.experiments.base import labelled
-from mvtheory.experiments.gains import CASES, ESTIMATORS, WAYS
-from mvtheory.experiments.predictions import CLAIMS
+from mvtheory.experiments.gains import CASES, WAYS
 from mvtheory.experiments.without_views import STUDIES, StructureStudy
 
 # Errors by method: the first on single-view, the second on multi-view inputs.
@@ -44,10 +43,6 @@ def made_up(study):
 @pytest.fixture(autouse=True)
 def results(monkeypatch):
     monkeypatch.setattr(StructureStudy, "run", made_up)
-
-
-def test_every_claim_of_the_chapter_has_an_estimator():
-    assert set(ESTIMATORS) == {id for id, claim in CLAIMS.items() if claim.chapter == "09-structure"}
 
 
 @pytest.mark.parametrize("id", CASES)
