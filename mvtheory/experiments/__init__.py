@@ -22,7 +22,7 @@ _MODULES = {
     "06-random-features": "random_features",
     "07-lazy": "lazy_training",
     "08-classical": "bagging_boosting",
-    "09-structure": "without_views",
+    "09-structure": "gains",
     "10-digits": "digit_images",
     "11-regime": "regime",
     "12-scale": "scale",

@@ -2,33 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+import xarray as xr
 from jaxtyping import Float
 from torch import Tensor
 
-from mvtheory._check import check_choice, check_int, check_number
-from mvtheory.controls.overlap import Overlapping
+from mvtheory._check import check_int, check_number
+from mvtheory.controls.overlap import Overlapping, overlap_at, resting_ratio
 from mvtheory.ensemble import average
+from mvtheory.experiments.base import Experiment, Measurement, labelled, select
 from mvtheory.experiments.nets import Draw
-from mvtheory.experiments.without_views import STRUCTURE_DRAWS, check_draws
-from mvtheory.measurement import Estimate, difference_over_draws, error_rate
+from mvtheory.experiments.without_views import STRUCTURE_DRAWS
+from mvtheory.measurement import Estimate, difference_over_draws, error_rate, over_draws
 from mvtheory.model import PatchNets, SReLU
-from mvtheory.persistence.store import cached
 from mvtheory.training import Schedule, train
 
-__all__ = ["DialResults", "DialStudy", "winners"]
+__all__ = [
+    "DialStudy",
+    "dial_end",
+    "dial_gain",
+    "dial_gains",
+    "dial_half",
+    "dial_ratio",
+    "half_overlaps",
+    "median_ratios",
+    "winners",
+]
 
-Tensors = dict[str, Tensor]
-
-# Weak views are faint, so that in training nothing but its own two views moves a winner.
+#: Weak views are so weak that in training nothing but its own two views moves a winner.
 TWO_TO_ONE = Overlapping(k=6, P=12, d=40, s=4.0, weak=(0.2, 0.2), Gamma=0.2, noise_background=0.3)
 
 
-@dataclass(frozen=True)
-class DialStudy:
+@dataclass(frozen=True, kw_only=True)
+class DialStudy(Experiment):
     """Nets on views that overlap more and more, from two views a class to one.
 
     Attributes
@@ -46,7 +56,7 @@ class DialStudy:
     schedule : Schedule
         Passed to `train`.
     draws : tuple of int
-        Numbers of the data draws.
+        Numbers of the data sets.
     """
 
     task: Overlapping = TWO_TO_ONE
@@ -62,7 +72,7 @@ class DialStudy:
     draws: tuple[int, ...] = STRUCTURE_DRAWS
 
     def __post_init__(self) -> None:
-        check_draws(self.draws)
+        super().__post_init__()
         check_int("nets", self.nets, low=2)
         check_int("n", self.n, low=1)
         check_int("test", self.test, low=1)
@@ -73,16 +83,31 @@ class DialStudy:
         for strength in self.strengths:
             check_number("strengths", strength, low=0)
 
-    def run(self) -> DialResults:
-        """Train and test at every position, or read what an earlier run left on disk."""
-        tensors, meta = cached({"study": "dial", "what": repr(self)}, lambda: (self._compute(), {}))
-        return DialResults(self, tensors, meta["seconds"])
+    def on(self, number: int) -> xr.Dataset:
+        """Train nets at every position of the dial, and test them.
 
-    def _compute(self) -> Tensors:
-        rows = [[self._point(number, overlap) for overlap in self.overlaps] for number in self.draws]
-        return {name: torch.stack([torch.stack([p[name] for p in row]) for row in rows]) for name in rows[0][0]}
+        Parameters
+        ----------
+        number : int, >= 1
+            Number of the data set: the same frame, inputs and seeds at every position.
 
-    def _point(self, number: int, overlap: float) -> Tensors:
+        Returns
+        -------
+        xarray.Dataset
+            Errors on single-view inputs by ``overlap`` and ``strength``, ``single`` (also by ``net``) and ``ensemble``;
+            ``inputs``, their number; ``winner``, see `winners`, by ``overlap``, ``net``, ``class`` and ``view``.
+        """
+        single, ensemble, winner = zip(*(self._errors(number, overlap) for overlap in self.overlaps), strict=True)
+        variables = {
+            "single": ("overlap strength net", np.array(single)),
+            "ensemble": ("overlap strength", np.array(ensemble)),
+            "winner": ("overlap net class view", torch.stack(winner)),
+            "inputs": ("", self.test),
+        }
+        return labelled(variables, overlap=self.overlaps, strength=self.strengths)
+
+    def _errors(self, number: int, overlap: float) -> tuple[list[np.ndarray], list[np.ndarray], Tensor]:
+        """Return errors of nets and of their ensemble by strength, and the winners, at one position of the dial."""
         seed = Draw(number).seed
         task = replace(self.task, frame_seed=seed, overlap=overlap)
         start = PatchNets.init(
@@ -93,51 +118,9 @@ class DialStudy:
         for Gamma in self.strengths:
             test = replace(task, Gamma=Gamma).sample(0, self.test, seed=seed + 2, balanced=True)
             F = nets(test.x)
-            single.append(torch.as_tensor(error_rate(F, test.y)))
-            ensemble.append(torch.as_tensor(error_rate(average(F), test.y))[None])
-        return {"single": torch.stack(single), "ensemble": torch.stack(ensemble), "winner": winners(nets, task)}
-
-
-@dataclass(frozen=True)
-class DialResults:
-    """What `DialStudy.run` measured.
-
-    Attributes
-    ----------
-    study : DialStudy
-    tensors : dict of str to Tensor
-        Errors on single-view inputs, ``"single"``, shape [draws, overlaps, strengths, nets], and ``"ensemble"``, with
-        one net; ``"winner"``, shape [draws, overlaps, nets, k, 2], see `winners`.
-    seconds : float
-        Wall time of the run.
-    """
-
-    study: DialStudy
-    tensors: Tensors
-    seconds: float
-
-    def gains(self, strength: float) -> Float[Tensor, "draws overlaps"]:
-        """Error of single nets minus that of their ensemble, at one strength Gamma of other classes' views."""
-        place = self.study.strengths.index(check_choice("strength", strength, self.study.strengths))
-        single, ensemble = (self.tensors[name][:, :, place].mean(-1) for name in ("single", "ensemble"))
-        return single - ensemble
-
-    def gain(self, overlap: float, strength: float) -> Estimate:
-        """Mean of `gains` at one position of the dial, with its interval."""
-        place = self.study.overlaps.index(check_choice("overlap", overlap, self.study.overlaps))
-        row = self.study.strengths.index(check_choice("strength", strength, self.study.strengths))
-        single, ensemble = (self.tensors[name][:, place, row] for name in ("single", "ensemble"))
-        nets = self.study.nets * len(self.study.draws)
-        return difference_over_draws(single, ensemble, points=self.study.test, nets=nets)
-
-    def halves(self, strength: float) -> Float[np.ndarray, " draws"]:
-        """Overlap at which each draw's gain first falls to half of its first value, with straight lines between."""
-        return np.array([_crossing(self.study.overlaps, row) for row in self.gains(strength).tolist()])
-
-    def ratios(self) -> Float[Tensor, "draws overlaps nets k"]:
-        """Overlap of each winner with the view that it sees less, divided by that with the other."""
-        winner = self.tensors["winner"]
-        return winner.amin(-1) / winner.amax(-1)
+            single.append(error_rate(F, test.y))
+            ensemble.append(error_rate(average(F), test.y))
+        return single, ensemble, winners(nets, task)
 
 
 def winners(nets: PatchNets, task: Overlapping) -> Float[Tensor, "L k 2"]:
@@ -147,10 +130,76 @@ def winners(nets: PatchNets, task: Overlapping) -> Float[Tensor, "L k 2"]:
     return own.gather(2, best)[:, :, 0]
 
 
-def _crossing(x: tuple[float, ...], row: list[float]) -> float:
+def dial_gains(data: xr.Dataset, strength: float) -> Float[np.ndarray, "draws overlaps"]:
+    """Return the error of single nets minus that of their ensemble, on each data set.
+
+    Parameters
+    ----------
+    data : xarray.Dataset
+        What `DialStudy` measured.
+    strength : float
+        Strength Gamma of other classes' views; one of the study's.
+
+    Returns
+    -------
+    array, shape [draws, overlaps]
+    """
+    single, ensemble = (torch.from_numpy(select(data, name, strength=strength)) for name in ("single", "ensemble"))
+    return (single.mean(-1) - ensemble).numpy()
+
+
+def dial_gain(data: xr.Dataset, overlap: float, strength: float) -> Estimate:
+    """Return the mean of `dial_gains` at one position of the dial, with its interval."""
+    single, ensemble = (select(data, name, overlap=overlap, strength=strength) for name in ("single", "ensemble"))
+    return difference_over_draws(single, ensemble, points=int(data["inputs"].min()), nets=single.size)
+
+
+def half_overlaps(data: xr.Dataset, strength: float) -> Float[np.ndarray, " draws"]:
+    """Return the overlap at which each data set's gain first falls to half of its first value.
+
+    Between positions of the dial the gain is taken as linear. If it never falls so far, it is the last position.
+    """
+    return np.array([_crossing(data["overlap"].values, row) for row in dial_gains(data, strength)])
+
+
+def median_ratios(data: xr.Dataset) -> Float[np.ndarray, "draws overlaps"]:
+    """Return the ratio of the median winner: its overlap with the view that it sees less, over that with the other."""
+    winner = select(data, "winner")
+    ratios = winner.min(-1) / winner.max(-1)
+    return np.quantile(ratios.reshape(*ratios.shape[:2], -1), 0.5, axis=-1, method="lower")
+
+
+def dial_ratio(draws: Sequence[int] = STRUCTURE_DRAWS) -> Measurement:
+    """Measure the ratio of the median winner at overlap 0.4, minus that of the formula."""
+    study = DialStudy(draws=tuple(draws))
+    data = study.run()
+    ratios = median_ratios(data)[:, study.overlaps.index(0.4)]
+    return _by_draw(study, data, ratios - resting_ratio(0.4, study.activation.q))
+
+
+def dial_half(strength: float, draws: Sequence[int] = STRUCTURE_DRAWS) -> Measurement:
+    """Measure the overlap at which half of the gain is gone, minus that of the formula."""
+    study = DialStudy(draws=tuple(draws))
+    data = study.run()
+    formula = overlap_at(strength / (sum(study.task.main) / 2), study.activation.q)
+    return _by_draw(study, data, half_overlaps(data, strength) - formula)
+
+
+def dial_end(draws: Sequence[int] = STRUCTURE_DRAWS) -> Measurement:
+    """Measure the gain of an ensemble where the two views are one."""
+    data = DialStudy(draws=tuple(draws)).run()
+    return Measurement(dial_gain(data, 1.0, 0.4), data.seconds)
+
+
+def _by_draw(study: DialStudy, data: xr.Dataset, values: Float[np.ndarray, " draws"]) -> Measurement:
+    """Return the measurement of one number a data set."""
+    return Measurement(over_draws(values, points=None, nets=study.nets * len(values)), data.seconds)
+
+
+def _crossing(x: Float[np.ndarray, " n"], row: Float[np.ndarray, " n"]) -> float:
     """Return where a polygon first falls to half of its first height; its end if it never does."""
     half = row[0] / 2
-    for (a, high), (b, low) in zip(zip(x, row, strict=True), zip(x[1:], row[1:], strict=False), strict=False):
+    for a, b, high, low in zip(x, x[1:], row, row[1:], strict=False):
         if low <= half < high:
-            return a + (b - a) * (high - half) / (high - low)
-    return x[-1]
+            return float(a + (b - a) * (high - half) / (high - low))
+    return float(x[-1])

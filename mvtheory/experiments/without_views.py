@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
+from typing import Any
 
+import numpy as np
 import torch
-from jaxtyping import Float
+import xarray as xr
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from mvtheory._check import check_choice, check_int, check_number
@@ -15,12 +18,11 @@ from mvtheory.data import MultiView, Sample
 from mvtheory.diagnose import diagnose
 from mvtheory.distillation import Distillation, OnOff, Temperature
 from mvtheory.ensemble import AverageCrossEntropy, average
-from mvtheory.experiments.base import FULL
+from mvtheory.experiments.base import FULL, Experiment, labelled, select
 from mvtheory.experiments.nets import Draw
 from mvtheory.experiments.settings import STUDENT_SETTING
-from mvtheory.measurement import Estimate, difference_over_draws, error_rate, over_draws
+from mvtheory.measurement import Estimate, difference_over_draws, error_rate, over_draws, wrong
 from mvtheory.model import PatchNets, SReLU
-from mvtheory.persistence.store import cached
 from mvtheory.training import CrossEntropy, Schedule, train
 
 __all__ = [
@@ -29,39 +31,33 @@ __all__ = [
     "STRUCTURE_DRAWS",
     "STUDIES",
     "VIEWS",
-    "StructureResults",
     "StructureStudy",
+    "error",
+    "errors",
+    "gain",
+    "share",
 ]
 
-ASKED = 1500  # test inputs on which all averages of nets are looked at
-Tensors = dict[str, Tensor]
 Task = MultiView | GaussianMixture | TeacherLabels
 
-#: The data draws of these studies. What is set here was chosen on others: 701 to 705, 801 and 802.
+#: The data sets of these studies. What is set here was chosen on others: 701 to 705, 801 and 802.
 STRUCTURE_DRAWS = tuple(range(721, 746 if FULL else 726))
 
 #: What is measured beside the ``"single"`` nets.
 METHODS = ("ensemble", "trained average", "distilled", "self-distilled")
 
-SOFT = Temperature()  # the whole of a teacher's outputs
-
 #: One direction per class in a single patch, at a distance at which the best rule errs.
 MIXTURE = GaussianMixture(k=10, P=1, d=40, separation=0.6)
 
-#: A small multi-view problem, with weak views that students hear.
+#: A small multi-view problem, with weak views strong enough for students.
 VIEWS = MultiView(k=6, P=12, d=40, s=4.0, weak=(0.4, 0.4), Gamma=0.2, noise_background=0.3)
 
-
-def check_draws(draws: tuple[int, ...]) -> None:
-    """Raise an error unless `draws` are numbers of at least two different draws."""
-    for draw in draws:
-        check_int("draws", draw, low=1)
-    if len(draws) < 2 or len(set(draws)) < len(draws):
-        raise ValueError(f"draws must be at least 2 different seeds; got {draws}")
+_DIAGNOSED = 1500  # test inputs on which all averages of nets are tested
+_SOFT = Temperature()  # the whole of a teacher's outputs
 
 
-@dataclass(frozen=True)
-class StructureStudy:
+@dataclass(frozen=True, kw_only=True)
+class StructureStudy(Experiment):
     """Nets that differ by seed on one kind of data: single, averaged, trained jointly, and as students.
 
     Each net is in turn the student of the average of all others (*distilled*) and of the net after it
@@ -71,7 +67,7 @@ class StructureStudy:
     Attributes
     ----------
     task : MultiView, OneView, GaussianMixture or TeacherLabels
-        The data; each draw has its own frame.
+        The data; each data set has its own frame.
     strata : tuple of {"multi-view", "single-view"}
         Kinds of test inputs. Data without views have ``"multi-view"`` ones only.
     n, test, nets : int
@@ -80,14 +76,14 @@ class StructureStudy:
         Share of the training labels that are wrong. Test labels are true.
     m, sigma_0, activation
         Neurons of a class, standard deviation of the initial weights, activation.
-    schedule, lesson : Schedule
+    schedule, distillation_schedule : Schedule
         Training on labels; training on labels and teacher.
     rule : OnOff or Temperature
         How students are compared with a single teacher. An average of L nets has an L-th of the threshold.
     weight : float
         Weight of the rule beside the labels.
     draws : tuple of int
-        Numbers of the data draws.
+        Numbers of the data sets.
     """
 
     task: Task
@@ -100,13 +96,13 @@ class StructureStudy:
     sigma_0: float = 0.05
     activation: SReLU = SReLU(q=3, varrho=4.0)
     schedule: Schedule = Schedule(steps=400, eta=1e6)
-    lesson: Schedule = Schedule(steps=100, stop_loss=0, eta=1e5, max_change=0.1)
-    rule: OnOff | Temperature = SOFT
+    distillation_schedule: Schedule = Schedule(steps=100, stop_loss=0, eta=1e5, max_change=0.1)
+    rule: OnOff | Temperature = _SOFT
     weight: float = 4.0
     draws: tuple[int, ...] = STRUCTURE_DRAWS
 
     def __post_init__(self) -> None:
-        check_draws(self.draws)
+        super().__post_init__()
         check_int("nets", self.nets, low=3, high=12)
         check_int("n", self.n, low=1)
         check_int("test", self.test, low=2)
@@ -115,39 +111,42 @@ class StructureStudy:
         for stratum in self.strata:
             check_choice("strata", stratum, possible)
 
-    def run(self) -> StructureResults:
-        """Train and test everything, or read what an earlier run left on disk."""
-        tensors, meta = cached({"study": "structure", "what": repr(self)}, lambda: (self._compute(), {}))
-        return StructureResults(self, tensors, meta["seconds"])
+    def on(self, number: int) -> xr.Dataset:
+        """Train all nets on one data set, and test them.
 
-    def _compute(self) -> Tensors:
-        parts = [self._draw(number) for number in self.draws]
-        return {name: torch.stack([part[name] for part in parts]) for name in parts[0]}
+        Parameters
+        ----------
+        number : int, >= 1
+            Number of the data set.
 
-    def _draw(self, number: int) -> Tensors:
-        """Return errors [methods' nets] by stratum and method, and what `diagnose` finds among the single nets."""
+        Returns
+        -------
+        xarray.Dataset
+            Test errors by ``stratum``, a variable for each method: for ``single`` nets, ``distilled`` and
+            ``self-distilled`` ones also by ``net``; on a mixture also for the ``best rule``. ``inputs``: test inputs of
+            each kind. ``training``: errors of single nets, against the labels that they were shown. On 1500 inputs of
+            the first kind: ``error by size``, of averages of 1, 2, ... nets; ``corrected`` and ``resolved`` of
+            :func:`mvtheory.diagnose.diagnose`, NaN where no net errs, and on how many inputs some net errs or two nets
+            disagree, ``corrected inputs`` and ``resolved inputs``.
+        """
         seed = Draw(number).seed
         task = replace(self.task, frame_seed=seed)
         data = task.sample(self.n, seed=seed + 1)
         y = flip_labels(data.y, task.k, self.flipped, seed=seed + 4)
-        nets, training_error = self._nets(task, data, y, seed)
-        found: Tensors = {"training": training_error}
-        for place, stratum in enumerate(self.strata):
-            test = _test(task, stratum, self.test, seed + 2 + place)
-            single = nets["single"](test.x)
-            outputs = {name: stack(test.x) for name, stack in nets.items()}
-            outputs |= {"ensemble": average(single)[None]}
-            outputs |= {"trained average": average(outputs["trained average"])[None]}
-            if isinstance(task, GaussianMixture):
-                # With equal classes and round noise, the nearest mean is the best rule there is.
-                outputs["best rule"] = (test.x.sum(1) @ task.views[:, 0].T)[None]
-            found |= {f"{stratum} {name}": torch.as_tensor(error_rate(F, test.y)) for name, F in outputs.items()}
-            if place == 0:
-                found |= _diagnosed(single[:, :ASKED], test.y[:ASKED])
-        return found
+        nets, training = self._nets(task, data, y, seed)
+        tests = [_test(task, stratum, self.test, seed + 2 + place) for place, stratum in enumerate(self.strata)]
+        by_method = [dict(_errors(nets, test, task)) for test in tests]
+        variables: dict[str, tuple[str, Any]] = {
+            name: ("stratum net" if np.ndim(found) else "stratum", [part[name] for part in by_method])
+            for name, found in by_method[0].items()
+        }
+        first = tests[0][:_DIAGNOSED]
+        variables |= {"inputs": ("stratum", [len(test) for test in tests]), "training": ("net", training)}
+        variables |= _diagnosed(nets["single"](first.x), first.y)
+        return labelled(variables, stratum=self.strata, size=range(1, self.nets + 1))
 
     def _nets(self, task: Task, data: Sample, y: Tensor, seed: int) -> tuple[dict[str, PatchNets], Tensor]:
-        """Train all nets of a draw; return them and the training errors of the single ones."""
+        """Train all nets of a data set; return them and the training errors of the single ones."""
         start = PatchNets.init(
             self.nets, k=task.k, m=self.m, d=task.d, sigma_0=self.sigma_0, seed=seed + 100, activation=self.activation
         )
@@ -155,15 +154,15 @@ class StructureStudy:
         F = base.nets(data.x)
         others = (F.sum(0) - F) / (self.nets - 1)
 
-        def taught(G: Tensor, averaged: int) -> PatchNets:
-            lesson = Distillation(y, G, self._rule(averaged), self.weight)
-            return train(base.nets, data, lesson, self.lesson).nets
+        def distilled(G: Tensor, averaged: int) -> PatchNets:
+            objective = Distillation(y, G, self._rule(averaged), self.weight)
+            return train(base.nets, data, objective, self.distillation_schedule).nets
 
         nets = {
             "single": base.nets,
             "trained average": train(start, data, AverageCrossEntropy(y), self.schedule).nets,
-            "distilled": taught(others, self.nets - 1),
-            "self-distilled": taught(F.roll(-1, 0), 1),
+            "distilled": distilled(others, self.nets - 1),
+            "self-distilled": distilled(F.roll(-1, 0), 1),
         }
         return nets, base.history.error[-1].double()
 
@@ -173,82 +172,91 @@ class StructureStudy:
         return replace(rule, threshold=rule.threshold / averaged) if isinstance(rule, OnOff) else rule
 
 
-@dataclass(frozen=True)
-class StructureResults:
-    """What `StructureStudy.run` measured.
+def errors(
+    data: xr.Dataset, method: str, stratum: str | None = None
+) -> Float[np.ndarray, "draws nets"] | Float[np.ndarray, " draws"]:
+    """Return the test errors of one method on each data set.
 
-    Attributes
+    Parameters
     ----------
-    study : StructureStudy
-    tensors : dict of str to Tensor
-        Under ``"<stratum> <method>"`` test errors, shape [draws, nets], or [draws, 1] where all nets make one model.
-        For the first stratum, on 1500 of its inputs: ``"fall"``, shape [draws, nets], the error of averages of 1, 2,
-        ... nets; ``"rescued"`` and ``"settled"`` of `mvtheory.diagnose.diagnose`, shape [draws, 1], NaN where nobody
-        errs, and under ``"rescued inputs"`` and ``"settled inputs"`` on how many inputs some net errs, or two nets
-        dispute. ``"training"``: errors of single nets, against the labels that they were shown.
-    seconds : float
-        Wall time of the run.
+    data : xarray.Dataset
+        What `StructureStudy` measured.
+    method : str
+        ``"single"``, one of `METHODS`, or on a mixture ``"best rule"``.
+    stratum : {"multi-view", "single-view"}, optional
+        On which kind of input; by default the first of the study.
+
+    Returns
+    -------
+    array, shape [draws, nets], or [draws] where all nets make one model
     """
+    check_choice("method", method, ("single", *METHODS, "best rule"))
+    return select(data, method, stratum=stratum or str(data["stratum"].values[0]))
 
-    study: StructureStudy
-    tensors: Tensors
-    seconds: float
 
-    def errors(self, method: str, stratum: str | None = None) -> Float[Tensor, "draws nets"]:
-        """Test errors of one method on one kind of input, by default the first."""
-        stratum = check_choice("stratum", stratum or self.study.strata[0], self.study.strata)
-        known = ("single", *METHODS, "best rule")
-        return self.tensors[f"{stratum} {check_choice('method', method, known)}"]
+def error(data: xr.Dataset, method: str, stratum: str | None = None) -> Estimate:
+    """Return the mean test error of one method; arguments as in `errors`."""
+    return over_draws(errors(data, method, stratum), points=int(data["inputs"].min()), nets=_nets(data))
 
-    def error(self, method: str, stratum: str | None = None) -> Estimate:
-        """Mean error with its interval."""
-        return over_draws(self.errors(method, stratum), points=self.study.test, nets=self._count)
 
-    def gain(self, method: str, stratum: str | None = None) -> Estimate:
-        """Error of single nets minus that of a method, paired by draw."""
-        single, other = self.errors("single", stratum), self.errors(method, stratum)
-        return difference_over_draws(single, other, points=self.study.test, nets=self._count)
+def gain(data: xr.Dataset, method: str, stratum: str | None = None) -> Estimate:
+    """Return the error of single nets minus that of a method, paired by data set; arguments as in `errors`."""
+    single, other = (errors(data, name, stratum) for name in ("single", method))
+    return difference_over_draws(single, other, points=int(data["inputs"].min()), nets=_nets(data))
 
-    def found(self, what: str) -> Estimate:
-        """Mean over draws of ``"rescued"`` or ``"settled"`` among single nets, on the first kind of input.
 
-        Raises
-        ------
-        ValueError
-            If on some draw no net errs, or no two nets dispute: then there is nothing to share.
-        """
-        check_choice("what", what, ("rescued", "settled"))
-        points = int(self.tensors[f"{what} inputs"].min())
-        if points == 0:
-            raise ValueError(f"what must be a share of something on every draw; got {what!r}, a share of nothing")
-        return over_draws(self.tensors[what].double().clamp(0, 1), points=points, nets=self._count)
+def share(data: xr.Dataset, what: str) -> Estimate:
+    """Return how single nets share their errors on the first kind of inputs, a mean over data sets.
 
-    @property
-    def _count(self) -> int:
-        return self.study.nets * len(self.study.draws)
+    Parameters
+    ----------
+    data : xarray.Dataset
+        What `StructureStudy` measured.
+    what : {"corrected", "resolved"}
+        Share of a net's errors on which another net is right; share of the disagreements of two nets that their average
+        resolves correctly.
+
+    Returns
+    -------
+    Estimate
+
+    Raises
+    ------
+    ValueError
+        If on some data set no net errs, or no two nets disagree: then there is nothing to share.
+    """
+    check_choice("what", what, ("corrected", "resolved"))
+    points = int(data[f"{what} inputs"].min())
+    if points == 0:
+        raise ValueError(f"what must be a share of something on every data set; got {what!r}, a share of nothing")
+    return over_draws(select(data, what), points=points, nets=_nets(data))
 
 
 _ON_VIEWS = StructureStudy(
-    VIEWS,
-    ("single-view", "multi-view"),
+    task=VIEWS,
+    strata=("single-view", "multi-view"),
     n=300,
     test=2000,
     sigma_0=STUDENT_SETTING.sigma_0,
     activation=STUDENT_SETTING.activation,
     schedule=Schedule(steps=1500, stop_loss=0.1, eta=12000.0, max_change=0.3),
-    lesson=Schedule(steps=150, stop_loss=0.01, eta=4000.0),
+    distillation_schedule=Schedule(steps=150, stop_loss=0.01, eta=4000.0),
     rule=OnOff(),
     weight=1.5,
 )
 
-# The five training problems of the chapter: two on views, by the on/off rule, and three without any, by a temperature.
+#: The training problems of the chapter: two on views, by the on/off rule, and three without any, by a temperature.
 STUDIES = {
     "two views": _ON_VIEWS,
     "one view": replace(_ON_VIEWS, task=OneView(**asdict(VIEWS))),
-    "mixture": StructureStudy(MIXTURE, n=400),
-    "teacher": StructureStudy(TeacherLabels()),
-    "noise": StructureStudy(MIXTURE, n=400, flipped=0.2),
+    "mixture": StructureStudy(task=MIXTURE, n=400),
+    "teacher": StructureStudy(task=TeacherLabels()),
+    "noise": StructureStudy(task=MIXTURE, n=400, flipped=0.2),
 }
+
+
+def _nets(data: xr.Dataset) -> int:
+    return data.sizes["draw"] * data.sizes["net"]
 
 
 def _test(task: Task, stratum: str, n: int, seed: int) -> Sample:
@@ -259,15 +267,27 @@ def _test(task: Task, stratum: str, n: int, seed: int) -> Sample:
     return task.sample(multi, single, seed=seed, balanced=True)
 
 
-def _diagnosed(F: Tensor, y: Tensor) -> Tensors:
-    """Return the error by number of nets, how mistakes are shared, and on how many inputs; NaN where nobody errs."""
-    found, wrong = diagnose(F, y), F.argmax(-1) != y
-    somebody, disputed = wrong.any(0), wrong.any(0) & ~wrong.all(0)
-    value: Callable[[Estimate | None], float] = lambda e: float("nan") if e is None else e.value  # noqa: E731
+def _errors(nets: dict[str, PatchNets], test: Sample, task: Task) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield the test errors by method: of each net, or of one model that all nets make."""
+    for name, stack in nets.items():
+        F = stack(test.x)
+        if name != "trained average":
+            yield name, error_rate(F, test.y)
+        if name in ("single", "trained average"):
+            yield name.replace("single", "ensemble"), error_rate(average(F), test.y)
+    if isinstance(task, GaussianMixture):
+        # With equal classes and round noise, the nearest mean is the best rule there is.
+        yield "best rule", error_rate(test.x.sum(1) @ task.views[:, 0].T, test.y)
+
+
+def _diagnosed(F: Float[Tensor, "L n k"], y: Int[Tensor, " n"]) -> dict[str, tuple[str, Any]]:
+    """Return the error by number of nets, how mistakes are shared, and on how many inputs; NaN where no net errs."""
+    found, missed = diagnose(F, y), wrong(F, y)
+    some, none = missed.any(0), (~missed).any(0)
     return {
-        "fall": torch.tensor([e.value for e in found.errors]),
-        "rescued": torch.tensor([value(found.corrected)]),
-        "rescued inputs": somebody.sum(),
-        "settled": torch.tensor([value(found.resolved)]),
-        "settled inputs": disputed.sum(),
+        "error by size": ("size", torch.tensor([e.value for e in found.errors])),
+        "corrected": ("", torch.tensor(float("nan") if found.corrected is None else found.corrected.value)),
+        "corrected inputs": ("", some.sum()),
+        "resolved": ("", torch.tensor(float("nan") if found.resolved is None else found.resolved.value)),
+        "resolved inputs": ("", (some & none).sum()),
     }

@@ -1,91 +1,144 @@
-"""The study of bagging and boosting, small."""
+"""The claims about bagging, boosting and nets, on results that are made up."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from reference import refused
 
-from mvtheory import MultiView
-from mvtheory.experiments.bagging_boosting import METHODS, PLACES, ClassicalStudy
+from mvtheory.experiments import measure
+from mvtheory.experiments.bagging_boosting import (
+    error_table,
+    excess_factor,
+    method_error,
+    method_gain,
+    rounds_to_fit,
+)
+from mvtheory.experiments.base import labelled
+from mvtheory.experiments.classical_study import PLACES, ClassicalStudy, NetVotes
 from mvtheory.experiments.settings import NET_SETTING
 
-TASK = MultiView(k=5, P=14, d=30, C_p=2, C_weak=1, s=2.0, weak=(0.2, 0.2), Gamma=0.3, noise_background=0.6)
-SMALL = replace(NET_SETTING, task=TASK, multi=150, single=2, test_single=200, test_multi=200)
-STUDY = ClassicalStudy(setting=SMALL, test=200, bags=8, sets=2, rounds=20, depth=2, fixed=3, draws=(301, 302, 303))
+L = NET_SETTING.members
+SIZES = np.arange(1, 21)
 
 
-@pytest.fixture(scope="module")
-def results(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MVTHEORY_CACHE", str(tmp_path_factory.mktemp("cache")))
-        first = STUDY.run()
-        again = STUDY.run()
-    assert again.seconds == first.seconds
-    assert all(np.array_equal(first.tensors[name], again.tensors[name]) for name in first.tensors)
-    return first
+def classical(study=None):
+    """Return results of two data sets, whose bagged trees follow the account by variance to the letter."""
+    error = np.array([[0.0, 0.3, 0.6], [0.0, 0.1, 0.55], [0.0, 0.0, 0.3], [0.0, 0.0, 0.28], [0.0, 0.0, 0.46]])
+    loss = np.array([[0.2 + 0.6 / SIZES], [0.3 + 0.4 / SIZES]])  # [draws, test, B]
+    rounds = np.arange(1, 31)
+    training = np.maximum(0, np.array([[0.5 - 0.05 * rounds], [0.5 - 0.025 * rounds]]))[:, 0]  # 0 at 10, and at 20
+    test = np.stack([0.4 - 0.01 * rounds] * 2)
+    lows = np.stack([0.002 * rounds] * 2)
+    variables = {
+        "error": ("draw method where", [error, error + np.array([0, 0.02, 0.02])]),
+        "inputs": ("draw where", [[500, 400, 300]] * 2),
+        "other sets": ("draw term", [[0.1, 0.1, 0.5], [0.1, 0.1, 0.5]]),
+        "loss by size": ("draw trees test size", loss[:, None]),
+        "error by size": ("draw trees test size", np.broadcast_to(0.1 + 0.4 / SIZES, (2, 1, 1, 20))),
+        "boost error": ("draw round where", np.stack([training, test, test], -1)),
+        "boost margins": ("draw round level", np.stack([0 * lows, lows], -1)),
+    }
+    data = labelled(
+        variables,
+        method=["tree", "bagged trees", "linear", "bagged linear", "seeing tree"],
+        where=PLACES,
+        term=["bias", "shared", "lost"],
+        trees=["bagged trees"],
+        test=["multi"],
+        level=[0.0, 0.1],
+    )
+    data.attrs["seconds"] = 3.0
+    return data
 
 
-def test_every_method_has_its_errors(results):
-    names = [name for names in METHODS.values() for name in names]
-    assert results.tensors["errors"].shape == (3, len(names), len(PLACES))
-    for name in names:
-        for where in PLACES:
-            errors = results.errors(name, where)
-            assert ((errors >= 0) & (errors <= 1)).all()
-            assert results.error(name, where).draws == 3
-    assert (results.errors("tree", "train") == 0).all()
+def votes(study=None):
+    """Return results of two data sets of ten nets that follow the law of coverage."""
+    sizes = np.arange(1, L + 1)
+    variables = {
+        "error": ("draw where net", np.broadcast_to(np.array([0.0, 0.0, 0.5])[:, None], (2, 3, L))),
+        "error of average": ("draw where", [[0.0, 0.0, 0.001]] * 2),
+        "inputs": ("draw where", [[500, 1000, 2000]] * 2),
+        "margin": ("draw votes", [[0.9, 0.96], [0.94, 0.96]]),
+        "split": ("draw part", [[0.1, 0.1], [0.12, 0.08]]),
+        "error by size": ("draw size", [0.5**sizes, 0.5**sizes * (1 + 1e-9)]),
+        "training": ("draw", [2.0, 5.0]),
+    }
+    return labelled(variables, where=PLACES, votes=(1, L), part=("kept", "lost"), size=sizes.tolist())
 
 
-def test_what_is_kept_of_bags_and_boosting(results):
-    T = results.tensors
-    for name in ("bagged trees", "bagged linear", "bagged fixed", "bagged seeing trees"):
-        assert T[f"{name} single split"].shape == (3, 2)
-    kept, lost = T["bagged trees multi split"].T
-    assert T["bagged trees multi loss"].shape == (3, 8)
-    assert T["bagged trees multi loss"][:, -1].numpy() == pytest.approx((kept + lost / 8).numpy())
-    last = T["bagged trees multi error"][:, -1]
-    assert last.numpy() == pytest.approx(results.errors("bagged trees", "multi").numpy())
-    assert T["sets"].shape == (3, 3)
-    assert T["boost errors"].shape == (3, 20, 3)
-    assert T["boost margins"].shape == (3, 20, 41)
-    assert (T["boost below"] <= T["boost bound"] + 1e-12).all()
-    assert T["boost errors"][:, -1, 1].numpy() == pytest.approx(results.errors("boosted small trees", "multi").numpy())
+@pytest.fixture(autouse=True)
+def results(monkeypatch):
+    monkeypatch.setattr(ClassicalStudy, "run", classical)
+    monkeypatch.setattr(NetVotes, "run", votes)
 
 
-def test_each_mechanism_works_in_its_own_world(results):
-    pairs = {"tree": "bagged trees", "stump": "boosted stumps", "small tree": "boosted small trees"}
-    assert min(results.gain(one, many, "multi").value for one, many in pairs.items()) > 0.02
-    assert abs(results.gain("linear", "bagged linear", "multi").value) < 0.02
-    kept, lost = results.tensors["bagged trees multi split"].mean(0)
-    stable = results.tensors["bagged linear multi split"].mean(0)
-    assert lost / (kept + lost) > 3 * stable[1] / stable.sum()
+def measured(id):
+    return measure(id).measured
 
 
-def test_a_seeing_tree_keeps_a_view_of_each_class_but_one(results):
-    assert results.errors("seeing tree", "single").mean() == pytest.approx((1 - 1 / 5) / 2, abs=0.05)
-    assert results.errors("seeing tree", "multi").mean() < 0.02
+def test_the_fall_of_the_loss_is_compared_with_the_prediction():
+    assert measured("classical-bagging").value == pytest.approx((0.6 / 0.5 + 0.4 / 0.5) / 2)
+    assert measured("classical-bagging").nets == 40
 
 
-@pytest.mark.parametrize(
-    ("change", "match"),
-    [
-        ({"test": 201}, "test must be an integer >= 1 and <= 200; got 201"),
-        ({"bags": 5}, "bags % 2"),
-        ({"sets": 1}, "sets must be an integer >= 2; got 1"),
-        ({"rounds": 0}, "rounds must be an integer >= 1; got 0"),
-        ({"ridge": 0.0}, "ridge must be a finite number"),
-        ({"draws": (1,)}, "number of draws must be an integer >= 2; got 1"),
-        ({"draws": (0, 1)}, "draws must be an integer >= 1; got 0"),
-    ],
-)
-def test_bad_settings_are_refused(change, match):
-    with refused(ValueError, match):
-        replace(STUDY, **change)
+def test_rises_and_falls_begin_at_the_last_training_error():
+    """Fitted in rounds 10 and 20 of 30."""
+    assert rounds_to_fit(classical()).tolist() == [10, 20]
+    assert measured("classical-margin").value == pytest.approx(0.002 * (20 + 10) / 2)
+    assert measured("classical-boosting").value == pytest.approx(0.01 * (20 + 10) / 2)
 
 
-def test_unknown_rows_are_refused(results):
-    with refused(ValueError, "method must be one of 'tree'"):
-        results.errors("forest", "multi")
-    with refused(ValueError, "where must be one of 'train', 'multi', 'single'"):
-        results.errors("tree", "test")
+def test_a_training_set_that_is_never_fitted_is_refused():
+    with pytest.raises(ValueError, match="rounds must be enough to fit every training set; got 19"):
+        rounds_to_fit(classical().isel(round=slice(19)))
+
+
+def test_errors_that_follow_the_variance_have_no_excess():
+    errors = 0.1 + 0.4 / SIZES
+    assert excess_factor(errors, 10) == pytest.approx(0)
+    with pytest.raises(ValueError, match="points must be given where all draw means are equal"):
+        measured("classical-trees")
+
+
+def test_coverage_falls_faster_than_variance():
+    """Coverage: a factor of one half. Variance matches the first and the last error, here with a floor of zero."""
+    inverse = 1 / np.arange(1, L + 1)
+    excess = 0.5 - inverse[1:].sum() / inverse[:-1].sum()
+    assert excess == pytest.approx(-0.18, abs=0.005)
+    assert excess_factor(0.5 ** np.arange(1, L + 1), L) == pytest.approx(excess)
+    assert measured("classical").value == pytest.approx(excess)
+    assert (measured("classical").nets, measure("classical").seconds) == (2 * L, 7)
+
+
+def test_what_nets_keep_and_what_votes_add():
+    assert measured("classical-bias").value == pytest.approx((0.5 + 0.6) / 2)
+    assert measured("classical-votes").value == pytest.approx((0.06 + 0.02) / 2)
+    assert measured("classical-votes").nets == 2 * L
+
+
+def test_errors_and_gains_are_means_over_data_sets():
+    data = classical()
+    assert method_error(data, "tree", "multi").value == pytest.approx(0.31)
+    assert method_gain(data, "tree", "bagged trees", "single").value == pytest.approx(0.05)
+    assert measured("classical-stable").value == pytest.approx(0.02)
+    assert measured("classical-lottery").value == pytest.approx(0.47)
+    with pytest.raises(ValueError, match="method must be one of 'tree'"):
+        method_error(data, "forest", "multi")
+    with pytest.raises(ValueError, match="where must be one of 'train', 'multi', 'single'"):
+        method_error(data, "tree", "test")
+
+
+def test_the_table_holds_classical_methods_and_nets():
+    table = error_table(classical(), votes())
+    assert list(table) == ["tree", "bagged trees", "linear", "bagged linear", "seeing tree", "net", "average of nets"]
+    assert table["net"]["single"].value == 0.5
+    assert table["average of nets"]["single"].value == pytest.approx(0.001)
+    assert {estimate.nets for name in ("net", "average of nets") for estimate in table[name].values()} == {2 * L}
+
+
+def test_a_setting_with_fewer_test_inputs_is_measured_on_all_of_them(monkeypatch):
+    seen = []
+    monkeypatch.setattr(ClassicalStudy, "run", lambda study: seen.append(study) or classical())
+    few = replace(NET_SETTING, test_single=200, test_multi=300)
+    assert measure("classical-lottery", setting=few, draws=(3, 4)).setting.endswith("changed")
+    assert (seen[0].test, seen[0].draws, seen[0].setting) == (200, (3, 4), few)
