@@ -2,24 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import torch
+import xarray as xr
 from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.func import functional_call, jacrev, vmap
 
-from mvtheory._check import check_int, check_number, check_shape
-from mvtheory.experiments.random_features import FeatureResults, Tensors, _on_one_thread, _stack
-from mvtheory.images.digits import CLASSES, SMALLEST_CLASS, DigitNets, Pairs, single_view, split_pairs
+from mvtheory._check import check_number, check_shape
+from mvtheory.experiments.base import Experiment, labelled
+from mvtheory.experiments.fixed_features import STRATA, FeatureStudy
+from mvtheory.images.digits import CLASSES, DigitNets, Pairs, single_view, split_pairs
 from mvtheory.linear.comparison import compare
 from mvtheory.linear.feature_maps import gaussian_weights, one_hot, relu_features
 from mvtheory.linear.kernels import kernel_ridge, patch_kernel
+from mvtheory.linear.ridge import RIDGES, Ridge, choose_ridge, side_by_side
 from mvtheory.measurement import error_rate
-from mvtheory.persistence.store import cached
 
-__all__ = ["DigitFeatureStudy", "digit_tangent_features", "halves", "hold_out_pairs"]
+__all__ = [
+    "SPLITS",
+    "STUDIES",
+    "DigitFeatures",
+    "DigitKernelLimit",
+    "digit_tangent_features",
+    "equivalent_ridge",
+    "halves",
+    "hold_out_pairs",
+]
+
+#: Seeds of the book's splits into training and test images. The sizes were chosen on the splits 1, 2 and 3.
+SPLITS = (101, 102, 103, 104, 105)
 
 
 def digit_tangent_features(nets: DigitNets, images: Float[Tensor, "n 2 8 8"]) -> Float[Tensor, "L 1 r f"]:
@@ -70,85 +84,127 @@ def hold_out_pairs(pairs: Pairs) -> Bool[Tensor, " n"]:
     return torch.tensor([order[tuple(pair)] % 5 == 0 for pair in images])
 
 
-@dataclass(frozen=True)
-class DigitFeatureStudy:
-    """Models with fixed features on pairs of digits, by all methods: see :func:`mvtheory.linear.comparison.compare`.
+def _tests(test: Pairs, contrast: float, seed: int) -> list[tuple[Tensor, Tensor]]:
+    """Return inputs and labels of the two strata: pairs, and pairs that lost one image."""
+    left, right = single_view(test, contrast, seed=seed)
+    return [(test.images, test.y), (torch.cat([left.images, right.images]), torch.cat([left.y, right.y]))]
 
-    They are fitted to the training pairs of the nets of :class:`mvtheory.experiments.digit_images.DigitStudy`.
+
+@dataclass(frozen=True)
+class DigitFeatures(FeatureStudy):
+    """Models with fixed features on pairs of digits: the training pairs that the nets of the book learn from.
+
+    Pairs that show two images take the place of multi-view inputs. The features are the tangent features of the
+    convolutional nets, with `widths` filters in the first layer of each half and twice as many in the second, or random
+    ReLU features of the halves, with `widths` their number R.
 
     Attributes
     ----------
-    splits : tuple of int
-        Seeds of the data splits. The sizes were chosen on the splits 1, 2 and 3.
-    nets : int, >= 2
-        Models L in the ensemble.
-    channels : (int, int)
-        Filters of the nets whose tangent features are used, for each half.
-    relu_widths : tuple of int
-        Numbers R of random ReLU features.
+    draws : tuple of int
+        Seeds of the splits.
     per_class : int
-        See `split_pairs`.
+        See :func:`mvtheory.images.digits.split_pairs`.
     contrast : float, in [0, 1]
         Of the image that takes the place of a lost one.
     """
 
-    splits: tuple[int, ...] = (101, 102, 103, 104, 105)
-    nets: int = 10
-    channels: tuple[int, int] = (1, 2)
-    relu_widths: tuple[int, ...] = (20, 40, 80, 160, 320)
+    draws: tuple[int, ...] = SPLITS
     per_class: int = 50
     contrast: float = 0.3
 
     def __post_init__(self) -> None:
-        if len(set(self.splits)) < len(self.splits) or len(self.splits) < 2:
-            raise ValueError(f"splits must be at least 2 different seeds; got {self.splits}")
-        check_int("nets", self.nets, low=2)
+        super().__post_init__()
         check_number("contrast", self.contrast, low=0, high=1)
-        for width in (*self.channels, *self.relu_widths):
-            check_int("channels and relu_widths", width, low=1)
 
-    def run(self) -> tuple[FeatureResults, Float[Tensor, "splits 2"]]:
-        """Fit and test everything, or read what an earlier run left on disk.
+    def on(self, number: int) -> xr.Dataset:
+        """Return what all methods reach on the split with this seed."""
+        train, test = split_pairs(number, self.per_class)
+        tests, held = _tests(test, self.contrast, number), hold_out_pairs(train)
+        features = {"tangent": self._tangent, "ReLU": self._relu}[self.kind]
+        found = [
+            compare(features(number, width), train.images, train.y, tests, k=CLASSES, held=held)[0]
+            for width in self.widths
+        ]
+        return self._labelled(found, points=len(test))
 
-        Returns
-        -------
-        results : FeatureResults
-            Two-view pairs take the place of multi-view inputs. The width of tangent features is the first number of
-            channels.
-        limit : Tensor, shape [splits, 2]
-            Errors, on two-view and single-view inputs, of ridge regression with the kernel of infinitely many ReLU
-            features, by the ridge that is best on the held-out pairs.
-        """
-        tensors, meta = cached({"study": "digit features", **asdict(self)}, lambda: _on_one_thread(self._compute))
-        limit, pairs = tensors.pop("limit"), CLASSES * ((SMALLEST_CLASS - self.per_class) // 2)
-        widths = {"tangent": self.channels[:1], "ReLU": self.relu_widths}
-        return FeatureResults(widths, self.nets, pairs, tensors, meta["seconds"]), limit
+    def _tangent(self, split: int, width: int) -> Callable[[Tensor], Tensor]:
+        start = DigitNets(range(1000 * split, 1000 * split + self.nets), channels=(width, 2 * width), scale=1.0)
+        return lambda images: digit_tangent_features(start, images)
 
-    def _compute(self) -> Tensors:
-        return _stack([self._on(split) for split in self.splits])
+    def _relu(self, split: int, R: int) -> Callable[[Tensor], Tensor]:
+        w = gaussian_weights(self.nets, R, 128, seed=1000 * split + 500)
+        return lambda images: relu_features(w, halves(images))
 
-    def _on(self, split: int) -> Tensors:
-        """Return what was found on one split, with an axis of widths in front."""
-        train, two = split_pairs(split, self.per_class)
-        left, right = single_view(two, self.contrast, seed=split)
-        tests = [(two.images, two.y), (torch.cat([left.images, right.images]), torch.cat([left.y, right.y]))]
-        held = hold_out_pairs(train)
 
-        def found(features: Callable[[Tensor], Tensor]) -> Tensors:
-            return compare(features, train.images, train.y, tests, k=CLASSES, held=held)[0]
+#: The experiments of the book, by kind of features. The claims are about the least width.
+STUDIES: Mapping[str, DigitFeatures] = {
+    "tangent": DigitFeatures(kind="tangent", widths=(1,)),
+    "ReLU": DigitFeatures(kind="ReLU", widths=(20, 40, 80, 160, 320)),
+}
 
-        def relu(R: int) -> Tensors:
-            w = gaussian_weights(self.nets, R, 128, seed=1000 * split + 500)
-            return found(lambda images: relu_features(w, halves(images)))
 
-        start = DigitNets(range(1000 * split, 1000 * split + self.nets), channels=self.channels, scale=1.0)
-        tangent = found(lambda images: digit_tangent_features(start, images))
-        parts = {"tangent": _stack([tangent]), "ReLU": _stack([relu(R) for R in self.relu_widths])}
-        every = {f"{kind} {name}": value for kind, part in parts.items() for name, value in part.items()}
-        return every | {"limit": self._limit(train, tests, held)}
+@dataclass(frozen=True)
+class DigitKernelLimit(Experiment):
+    """Ridge regression on the pairs of digits with the kernel of infinitely many ReLU features.
 
-    def _limit(self, train: Pairs, tests: list[tuple[Tensor, Tensor]], held: Tensor) -> Float[Tensor, " 2"]:
+    The dataset of a run holds the ``"error"`` on each ``stratum``, with the ridge that is best on the held-out pairs.
+
+    Attributes
+    ----------
+    draws, per_class, contrast
+        See `DigitFeatures`.
+    """
+
+    draws: tuple[int, ...] = SPLITS
+    per_class: int = 50
+    contrast: float = 0.3
+
+    def on(self, number: int) -> xr.Dataset:
+        """Return the errors on the split with this seed."""
+        train, test = split_pairs(number, self.per_class)
         x, labels = halves(train.images), one_hot(train.y, CLASSES)[0]
-        alpha, _ = kernel_ridge(patch_kernel(x, x, 1), labels, held)
-        errors = [error_rate(patch_kernel(halves(images), x, 1) @ alpha, y) for images, y in tests]
-        return torch.tensor([float(error) for error in errors])
+        alpha, _ = kernel_ridge(patch_kernel(x, x, 1), labels, hold_out_pairs(train))
+        tests = _tests(test, self.contrast, number)
+        errors = [float(error_rate(patch_kernel(halves(images), x, 1) @ alpha, y)) for images, y in tests]
+        return labelled({"error": ("stratum", torch.tensor(errors))}, stratum=STRATA)
+
+
+def equivalent_ridge(
+    split: int, nets: int = 10, R: int = 20, contrast: float = 0.3
+) -> tuple[dict[str, float], dict[str, float], float]:
+    """Compare the ensemble of models with random ReLU features with one wide model that has the features of all.
+
+    Parameters
+    ----------
+    split : int, >= 0
+        Seed of the split and of the features.
+    nets : int, >= 1
+        Models L in the ensemble.
+    R : int, >= 1
+        Features of each.
+    contrast : float, in [0, 1]
+        Of the image that takes the place of a lost one.
+
+    Returns
+    -------
+    ridges, errors : dict of str to float
+        Ridge and error on pairs that keep the left image: of the ``"ensemble"``, of the ``"wide model"`` with its own
+        ridge, and of the wide model with the ridge at which its outputs come ``"closest"`` to the ensemble's.
+    gap : float
+        Distance of the closest to the ensemble's outputs, relative to their length.
+    """
+    train, test = split_pairs(split)
+    test = single_view(test, contrast, seed=split)[0]
+    w = gaussian_weights(nets, R, 128, seed=split)
+    phi, psi = (relu_features(w, halves(pairs.images)) for pairs in (train, test))
+    target, held = one_hot(train.y, CLASSES)[:, None], hold_out_pairs(train)
+    (own,), (best,) = (choose_ridge(features, [target], target, held) for features in (phi, side_by_side(phi)))
+    ensemble = (psi @ Ridge(phi).solve(target, own)).mean(0)
+    joint, inputs = Ridge(side_by_side(phi)), side_by_side(psi)
+    wide = {ridge: (inputs @ joint.solve(target, ridge))[0] for ridge in (*RIDGES, 10.0, 30.0)}
+    gaps = {ridge: float((F - ensemble).norm()) for ridge, F in wide.items()}
+    closest = min(gaps, key=gaps.__getitem__)
+    ridges = {"ensemble": own, "wide model": best, "closest": closest}
+    outputs = {"ensemble": ensemble, "wide model": wide[best], "closest": wide[closest]}
+    errors = {name: float(error_rate(F[0], test.y)) for name, F in outputs.items()}
+    return ridges, errors, gaps[closest] / float(ensemble.norm())

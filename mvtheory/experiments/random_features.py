@@ -1,40 +1,41 @@
-"""A contrast to trained nets on multi-view data: features that stay fixed."""
+"""A contrast to trained nets: claims about models with fixed features, on multi-view data and on digits."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
+import xarray as xr
 from jaxtyping import Float
 from torch import Tensor
 
 from mvtheory._check import check_choice, check_int
-from mvtheory.experiments.base import DRAWS, FULL
+from mvtheory.data import Sample
+from mvtheory.experiments import digit_features
+from mvtheory.experiments.base import DRAWS, FULL, Measurement, select
+from mvtheory.experiments.fixed_features import KINDS, FeatureStudy, difference
 from mvtheory.experiments.nets import Draw
 from mvtheory.experiments.settings import STUDENT_SETTING, Setting
-from mvtheory.linear.comparison import METHODS, compare
+from mvtheory.linear.comparison import compare
 from mvtheory.linear.feature_maps import gaussian_weights, relu_features, tangent_features, view_feature_norm
 from mvtheory.linear.ridge import every_fifth
-from mvtheory.measurement import Estimate, difference_over_draws, over_draws
-from mvtheory.persistence.store import cached
+from mvtheory.measurement import Estimate, over_draws, wrong
+from mvtheory.model import PatchNets
 
-__all__ = ["KINDS", "STRATA", "FeatureResults", "FeatureStudy"]
+__all__ = ["ESTIMATORS", "STUDIES", "MultiViewFeatures", "error_by_visibility", "kernel_distances"]
 
-KINDS = ("tangent", "ReLU")
-
-STRATA = ("multi-view", "single-view")
-
-Tensors = dict[str, Tensor]
+Outputs = dict[str, list[Tensor]]
 
 
 @dataclass(frozen=True)
-class FeatureStudy:
-    """Models with fixed features on multi-view data, by all methods: see :func:`mvtheory.linear.comparison.compare`.
+class MultiViewFeatures(FeatureStudy):
+    """Models with fixed features on multi-view data: the training sets that the book's nets learn from.
 
-    Their features are the tangent features of the patch networks, or random ReLU features of patches. They learn from
-    the training sets that the book's nets learn from.
+    The features are the tangent features of the patch networks, with `widths` neurons m of a class, or random ReLU
+    features of patches, with `widths` their number R. Tangent features also give the ``"visibility"`` of each own view,
+    and ``"wrong by view"``, the error of single models on the single-view inputs that keep it.
 
     Attributes
     ----------
@@ -42,152 +43,144 @@ class FeatureStudy:
         Data, activation and initial weights; `widths` take the place of its width.
     test : int
         Test inputs of each kind, at most those of the setting.
-    nets : int, >= 2
-        Models L in the ensemble.
-    widths, relu_widths : tuple of int
-        Neurons of a class, m, for tangent features; number R of random ReLU features.
     draws : tuple of int
-        Numbers of the data draws, the independent repetitions. The widths were chosen on others.
+        Numbers of the data sets. The widths were chosen on others.
     """
 
+    draws: tuple[int, ...] = DRAWS if FULL else DRAWS[:5]
     setting: Setting = STUDENT_SETTING
     test: int = 500
-    nets: int = 10
-    widths: tuple[int, ...] = (1, 2)
-    relu_widths: tuple[int, ...] = (20, 40, 80, 160, 320)
-    draws: tuple[int, ...] = DRAWS if FULL else DRAWS[:5]
 
     def __post_init__(self) -> None:
-        _check_draws(self.draws)
-        check_int("nets", self.nets, low=2)
+        super().__post_init__()
         check_int("test", self.test, low=1, high=min(self.setting.test_single, self.setting.test_multi))
-        for name in ("widths", "relu_widths"):
-            for width in getattr(self, name):
-                check_int(name, width, low=1)
 
-    def run(self) -> FeatureResults:
-        """Fit and test everything, or read what an earlier run left on disk."""
-        key = {"study": "features", **asdict(self)}
-        tensors, meta = cached(key, lambda: _on_one_thread(self._compute))
-        widths = {"tangent": self.widths, "ReLU": self.relu_widths}
-        return FeatureResults(widths, self.nets, self.test, tensors, meta["seconds"])
+    def on(self, number: int) -> xr.Dataset:
+        """Return what all methods reach on the data set of this number."""
+        draw, at = Draw(number, self.setting), {"tangent": self._tangent, "ReLU": self._relu}[self.kind]
+        return self._labelled([at(draw, width) for width in self.widths], points=self.test)
 
-    def _compute(self) -> Tensors:
-        draws = [Draw(number, self.setting) for number in self.draws]
-        tangent = _stack([_stack([self._tangent(draw, m) for m in self.widths]) for draw in draws])
-        relu = _stack([_stack([self._relu(draw, R) for R in self.relu_widths]) for draw in draws])
-        parts = {"tangent": tangent, "ReLU": relu}
-        return {f"{kind} {name}": value for kind, part in parts.items() for name, value in part.items()}
-
-    def _tangent(self, draw: Draw, m: int) -> Tensors:
+    def _tangent(self, draw: Draw, m: int) -> dict[str, Tensor]:
         start = Draw(draw.number, replace(self.setting, m=m)).init(0, self.nets)
         found, outputs = self._compare(draw, lambda x: tangent_features(start, x).contiguous())
-        wrong = _wrong_by_view(outputs["single"][1], draw.test_single[: self.test])
-        return found | {"visibility": view_feature_norm(start, draw.task.views), "wrong by view": wrong}
+        missed = _wrong_by_view(outputs["single"][1], draw.test_single[: self.test])
+        return found | {"visibility": view_feature_norm(start, draw.task.views), "wrong by view": missed}
 
-    def _relu(self, draw: Draw, R: int) -> Tensors:
+    def _relu(self, draw: Draw, R: int) -> dict[str, Tensor]:
         w = gaussian_weights(self.nets, R, draw.task.d, seed=draw.seed + 10_000)
         return self._compare(draw, lambda x: relu_features(w, x))[0]
 
-    def _compare(self, draw: Draw, features: Callable[[Tensor], Tensor]) -> tuple[Tensors, dict[str, list[Tensor]]]:
+    def _compare(self, draw: Draw, features: Callable[[Tensor], Tensor]) -> tuple[dict[str, Tensor], Outputs]:
         tests = [(sample.x[: self.test], sample.y[: self.test]) for sample in (draw.test_multi, draw.test_single)]
         return compare(features, draw.train.x, draw.train.y, tests, k=draw.task.k, held=every_fifth(len(draw.train)))
 
 
-@dataclass(frozen=True)
-class FeatureResults:
-    """What a study of fixed features measured.
+#: The experiments of the book, by kind of features. The claims are about the least width.
+STUDIES: Mapping[str, MultiViewFeatures] = {
+    "tangent": MultiViewFeatures(kind="tangent", widths=(1, 2)),
+    "ReLU": MultiViewFeatures(kind="ReLU", widths=(20, 40, 80, 160, 320)),
+}
 
-    Attributes
+
+def error_by_visibility(data: xr.Dataset, width: int, groups: int = 4) -> list[Estimate]:
+    """Return the error of single models on single-view inputs, by how well they see the kept view.
+
+    Parameters
     ----------
-    widths : dict of str to tuple of int
-        By kind of features, the widths.
-    nets, test : int
-        Models in the ensemble, and test inputs of each kind, on every draw.
-    tensors : dict of str to Tensor
-        By kind and method, such as ``"tangent single"``, the errors, shape [draws, widths, 2, nets]; the ``"growing
-        ensemble"`` averages the first 1, 2, ... models, the ``"ensemble"`` all of them. Further, on single-view inputs,
-        squared ``"bias"`` and ``"variance"``, and the ``"share"`` of the labels in the span of the features, shape
-        [draws, widths]; the ``"ridge"`` of single models, distilled, self-distilled ones, trained average and wide
-        student, shape [draws, widths, 5]. With multi-view data ``"visibility"`` of each own view and ``"wrong by
-        view"``, the error of single models on the single-view inputs that keep it, shape [draws, widths, nets, k, M].
-    seconds : float
-        Wall time of the run.
+    data : xarray.Dataset
+        What was found with tangent features.
+    width : int
+        One of the study's widths.
+    groups : int, >= 1
+        Groups of equal size.
+
+    Returns
+    -------
+    list of Estimate
+        First where the visibility is 0, then for each group of the rest, least visible first.
     """
+    check_int("groups", groups, low=1)
+    parts = (select(data, name, width=width) for name in ("visibility", "wrong by view"))
+    seen, missed = (torch.from_numpy(part).flatten(1).contiguous() for part in parts)
+    edges = seen[seen > 0].quantile(torch.linspace(0, 1, groups + 1)[1:-1])
+    group = torch.where(seen > 0, torch.bucketize(seen, edges) + 1, 0)
+    group[missed.isnan()] = -1  # a small test set may keep some view nowhere
+    rows = [[w[g == number] for w, g in zip(missed, group, strict=True)] for number in range(groups + 1)]
+    nets, points = data.sizes["draw"] * data.sizes["model"], int(data["points"][0]) // (groups + 1)
+    return [over_draws(row, points=points, nets=nets) for row in rows]
 
-    widths: dict[str, tuple[int, ...]]
-    nets: int
-    test: int
-    tensors: Tensors
-    seconds: float
 
-    def values(self, name: str, width: int, kind: str = "tangent") -> Tensor:
-        """Return what `tensors` hold of one kind of features at one width, [draws, ...]."""
-        place = self._place(width, kind)
-        names = [key.removeprefix(f"{kind} ") for key in self.tensors if key.startswith(f"{kind} ")]
-        return self.tensors[f"{kind} {check_choice('name', name, names)}"][:, place]
+def kernel_distances(
+    x: Float[Tensor, "n P d"], neurons: int, kind: str, limit: Float[Tensor, "n n"], models: int = 5
+) -> list[float]:
+    """Return how far the kernels of models with a finite number of neurons are from their limit, relative to it.
 
-    def errors(
-        self, method: str, width: int, stratum: str = "single-view", kind: str = "tangent"
-    ) -> Float[Tensor, "draws nets"]:
-        """Test errors of the models of one method, at one width, on one kind of input."""
-        row = STRATA.index(check_choice("stratum", stratum, STRATA))
-        return self.values(check_choice("method", method, METHODS), width, kind)[:, row]
+    Parameters
+    ----------
+    x : Tensor, shape [n, P, d]
+        Inputs.
+    neurons : int, >= 1
+        Neurons of a class for tangent features, number of random ReLU features.
+    kind : {"tangent", "ReLU"}
+        Features; activation and initial weights of the nets are those of the students.
+    limit : Tensor, shape [n, n]
+        The kernel of infinitely many, see :func:`mvtheory.linear.kernels.patch_kernel`.
+    models : int, >= 1
+        Models that differ by their seed.
 
-    def error(self, method: str, width: int, stratum: str = "single-view", kind: str = "tangent") -> Estimate:
-        """Mean of `errors` with its interval; an ensemble counts all of its models."""
-        errors = self.errors(method, width, stratum, kind)
-        return over_draws(errors, points=self.test, nets=self.nets * len(errors))
-
-    def difference(
-        self, first: str, second: str, width: int, stratum: str = "single-view", kind: str = "tangent"
-    ) -> Estimate:
-        """Mean error of one method minus that of another, paired by data draw."""
-        a, b = (self.errors(method, width, stratum, kind) for method in (first, second))
-        return difference_over_draws(a, b, points=self.test, nets=self.nets * len(a))
-
-    def by_visibility(self, width: int, groups: int = 4) -> list[Estimate]:
-        """Error of single models on single-view inputs, by how well they see the kept view.
-
-        First where its visibility is 0, then for the rest in equal groups, least visible first.
-        """
-        seen, wrong = (self.values(name, width).flatten(1).contiguous() for name in ("visibility", "wrong by view"))
-        edges = seen[seen > 0].quantile(torch.linspace(0, 1, groups + 1)[1:-1])
-        group = torch.where(seen > 0, torch.bucketize(seen, edges) + 1, 0)
-        group[wrong.isnan()] = -1  # a small test set may keep some view nowhere
-        rows = [[w[g == number] for w, g in zip(wrong, group, strict=True)] for number in range(groups + 1)]
-        nets = self.nets * len(seen)
-        return [over_draws(row, points=self.test // (groups + 1), nets=nets) for row in rows]
-
-    def _place(self, width: int, kind: str) -> int:
-        widths = self.widths[check_choice("kind", kind, self.widths)]
-        return widths.index(check_choice("width", width, widths))
+    Returns
+    -------
+    list of float
+        One for each model.
+    """
+    s, d = STUDENT_SETTING, x.shape[2]
+    if check_choice("kind", kind, KINDS) == "ReLU":
+        phi, unit = relu_features(gaussian_weights(models, neurons, d, seed=1), x)[:, 0], 1.0
+    else:
+        start = PatchNets.init(models, k=2, m=neurons, d=d, sigma_0=s.sigma_0, seed=1, activation=s.activation)
+        phi, unit = tangent_features(start, x)[:, 0], (s.activation.varrho / s.sigma_0) ** (2 * (s.activation.q - 1))
+    kernels = phi @ phi.mT * unit / neurons  # in the units of the limit
+    return [float((K - limit).norm() / limit.norm()) for K in kernels]
 
 
 def _wrong_by_view(F: Float[Tensor, "L n k"], single: Sample) -> Float[Tensor, "L k M"]:
     """Return the error on the single-view inputs that keep a view, for each view."""
     _, k, M = single.strength.shape
-    wrong = (F.argmax(-1) != single.y).double()
+    missed = torch.from_numpy(wrong(F, single.y)).double()
     kept = torch.nn.functional.one_hot(single.y * M + single.kept, k * M).double()
-    return (wrong @ kept / kept.sum(0)).view(len(F), k, M)
+    return (missed @ kept / kept.sum(0)).view(len(F), k, M)
 
 
-def _on_one_thread(compute: Callable[[], Tensors]) -> tuple[Tensors, dict[str, Any]]:
-    """Run `compute` so that sums have one order, whatever the machine."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        return compute(), {}
-    finally:
-        torch.set_num_threads(threads)
+def _on_views(
+    kind: str, first: str, second: str, draws: Sequence[int] = STUDIES["ReLU"].draws, setting: Setting = STUDENT_SETTING
+) -> Measurement:
+    """Measure the error of one method minus that of another on multi-view data."""
+    return _difference(replace(STUDIES[kind], draws=tuple(draws), setting=setting), first, second)
 
 
-def _stack(parts: list[Tensors]) -> Tensors:
-    return {name: torch.stack([part[name] for part in parts]) for name in parts[0]}
+def _on_digits(kind: str, first: str, second: str, draws: Sequence[int] = digit_features.SPLITS) -> Measurement:
+    """Measure the error of one method minus that of another on digits; `draws` are the splits of the images."""
+    return _difference(replace(digit_features.STUDIES[kind], draws=tuple(draws)), first, second)
 
 
-def _check_draws(draws: tuple[int, ...]) -> None:
-    for draw in draws:
-        check_int("draws", draw, low=1)
-    if len(draws) < 2 or len(set(draws)) < len(draws):
-        raise ValueError(f"draws must be at least 2 different seeds; got {draws}")
+def _difference(study: FeatureStudy, first: str, second: str) -> Measurement:
+    data = study.run()
+    return Measurement(difference(data, first, second, study.widths[0]), data.attrs["seconds"])
+
+
+_METHODS = {
+    "rf-ensemble": ("single", "ensemble"),
+    "rf-train-average": ("trained average", "ensemble"),
+    "rf-distill": ("distilled", "single"),
+}
+_CASES: Mapping[str, Callable[..., Measurement]] = {
+    "": partial(_on_views, "tangent"),
+    "-relu": partial(_on_views, "ReLU"),
+    "-digits": partial(_on_digits, "tangent"),
+    "-relu-digits": partial(_on_digits, "ReLU"),
+}
+
+#: The estimators of the chapter's claims, by id.
+ESTIMATORS: Mapping[str, Callable[..., Measurement]] = {
+    claim + case: partial(measure, *methods) for case, measure in _CASES.items() for claim, methods in _METHODS.items()
+}

@@ -1,15 +1,27 @@
-"""Tangent features of the digit nets against autograd, halves, held-out pairs, and the study."""
+"""Tangent features of the digit nets against autograd, halves, held-out pairs, and the experiments."""
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
+import xarray as xr
 
-from mvtheory.experiments.digit_features import DigitFeatureStudy, digit_tangent_features, halves, hold_out_pairs
-from mvtheory.images.digits import DigitNets, split_pairs
-from mvtheory.linear.feature_maps import gaussian_weights, relu_features
+from mvtheory.experiments.base import one_thread
+from mvtheory.experiments.digit_features import (
+    DigitFeatures,
+    DigitKernelLimit,
+    digit_tangent_features,
+    equivalent_ridge,
+    halves,
+    hold_out_pairs,
+)
+from mvtheory.images.digits import DigitNets, single_view, split_pairs
+from mvtheory.linear.feature_maps import gaussian_weights, one_hot, relu_features
+from mvtheory.linear.ridge import Ridge, choose_ridge
+from mvtheory.measurement import error_rate
 
-SMALL = DigitFeatureStudy(splits=(1, 2), nets=2, relu_widths=(5, 9), per_class=10)
+SMALL = DigitFeatures(draws=(1, 2), kind="ReLU", widths=(5, 9), nets=2, per_class=10)
 
 
 @pytest.fixture(scope="module")
@@ -59,24 +71,78 @@ def test_twins_are_held_out_together(per_class):
     assert train.y[held].bincount(minlength=10).min() >= 2, "pairs of every class"
 
 
-def test_the_study_is_the_same_each_time(tmp_path, monkeypatch):
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("MVTHEORY_CACHE", str(tmp_path))
-    results, limit = SMALL.run()
-    again = SMALL._compute()
-    assert torch.equal(limit, again.pop("limit"))
-    assert limit.shape == (2, 2)
-    assert all(torch.equal(results.tensors[name], again[name]) for name in again)
-    assert results.errors("single", 9, kind="ReLU").shape == (2, 2)
-    assert results.error("ensemble", 1).nets == 4
-    assert results.test == 820, "the test pairs of a split"
+
+
+@pytest.mark.usefixtures("cache")
+def test_splits_do_not_depend_on_each_other():
+    data = SMALL.run()
+    with one_thread():
+        alone = SMALL.on(2).expand_dims(draw=[2])
+    xr.testing.assert_equal(alone, data.sel(draw=[2]))
+    assert data["points"].values.tolist() == [820, 820], "the test pairs of a split"
+
+
+def inputs_of(split):
+    """Inputs and labels by stratum."""
+    _, two = split_pairs(split, per_class=10)
+    left, right = single_view(two, SMALL.contrast, seed=split)
+    single = torch.cat([left.images, right.images]), torch.cat([left.y, right.y])
+    return {"multi-view": (two.images, two.y), "single-view": single}
+
+
+@pytest.mark.parametrize("kind", ["tangent", "ReLU"])
+def test_models_are_fitted_with_the_chosen_ridge(kind):
+    """Single models of the second split once more, with what the labels say of its axes."""
+    width = {"tangent": 1, "ReLU": 9}[kind]
+    data, (train, _) = replace(SMALL, kind=kind, widths=(width,)).on(2).sel(width=width), split_pairs(2, per_class=10)
+    target, ridge = one_hot(train.y, 10), float(data["ridge"].sel(fit="single"))
+    if kind == "tangent":
+        start = DigitNets([2000, 2001], channels=(1, 2), scale=1.0)
+        features, rows = (lambda images: digit_tangent_features(start, images)), target.reshape(1, 1, -1, 1)
+    else:
+        w = gaussian_weights(2, 9, 128, seed=2500)
+        features, rows = (lambda images: relu_features(w, halves(images))), target[:, None]
+    weights = Ridge(features(train.images)).solve(rows, ridge)
+    for stratum, (images, y) in inputs_of(2).items():
+        F = (features(images) @ weights).reshape(2, len(y), 10)
+        np.testing.assert_allclose(data["single"].sel(stratum=stratum), error_rate(F, y), atol=1e-9)
+
+
+def test_the_limit_is_what_many_features_come_to():
+    limit = DigitKernelLimit(draws=(1, 2), per_class=10).on(1)["error"]
+    train, _ = split_pairs(1, per_class=10)
+    w, target = gaussian_weights(1, 5000, 128, seed=0), one_hot(train.y, 10)[:, None]
+    phi = relu_features(w, halves(train.images))
+    (ridge,) = choose_ridge(phi, [target], target, hold_out_pairs(train))
+    weights = Ridge(phi).solve(target, ridge)
+    for stratum, (images, y) in inputs_of(1).items():
+        F = (relu_features(w, halves(images)) @ weights)[0, 0]
+        assert float(limit.sel(stratum=stratum)) == pytest.approx(float(error_rate(F, y)), abs=0.02)
+
+
+def test_a_single_model_is_its_own_wide_model():
+    ridges, errors, gap = equivalent_ridge(split=3, nets=1)
+    assert len(set(ridges.values())) == len(set(errors.values())) == 1
+    assert gap == 0
+
+
+def test_an_ensemble_has_a_larger_ridge_than_its_models():
+    """Narrow models are regularised by their number of features (Jacot and others, 2020)."""
+    ridges, errors, gap = equivalent_ridge(split=3, nets=5)
+    assert ridges["closest"] > ridges["ensemble"]
+    assert errors["wide model"] < errors["ensemble"]
+    assert 0 < gap < 1
 
 
 @pytest.mark.parametrize(
     ("change", "match"),
     [
-        ({"splits": (1, 1)}, "splits must be at least 2 different seeds"),
+        ({"draws": (1, 1)}, "draws must be at least 2 different numbers"),
         ({"nets": 1}, "nets must be an integer >= 2; got 1"),
-        ({"channels": (0, 1)}, "channels and relu_widths must be an integer >= 1; got 0"),
+        ({"widths": (0, 1)}, "widths must be an integer >= 1; got 0"),
         ({"contrast": 2.0}, r"contrast must be a finite number in \[0, 1\]; got 2"),
     ],
 )

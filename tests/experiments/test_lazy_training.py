@@ -1,246 +1,152 @@
-"""The lazy family: gradients against autograd, its tangent limit, its book end, and the study."""
+"""Estimates and claims from results whose numbers are known."""
 
-import math
-from dataclasses import replace
-
+import numpy as np
 import pytest
-import torch
-from torch import Tensor
+import xarray as xr
 
-from mvtheory import (
-    AverageCrossEntropy,
-    CrossEntropy,
-    Distillation,
-    MultiView,
-    OnOff,
-    PatchNets,
-    Schedule,
-    SReLU,
-    error_rate,
-    train,
+from mvtheory.experiments import measure
+from mvtheory.experiments.base import labelled
+from mvtheory.experiments.fixed_features import STRATA
+from mvtheory.experiments.lazy_scales import LazyStudy
+from mvtheory.experiments.lazy_training import (
+    ESTIMATORS,
+    difference,
+    error,
+    fall,
+    gain_from_other_end,
+    half_gain,
+    mean,
+    predicted_scale,
+    tangent_error,
 )
-from mvtheory.experiments.lazy_training import LazyResults, LazyStudy, _half
-from mvtheory.experiments.nets import Draw
-from mvtheory.experiments.settings import Setting
-from mvtheory.linear.feature_maps import tangent_features
-from mvtheory.linear.linearization import Lazy, crossover, scaled_outputs, sharpness, train_linearized
+from mvtheory.experiments.predictions import CLAIMS
 
-TASK = MultiView(k=3, P=8, d=12, s=1.0)
-SAMPLE = TASK.sample(28, 2, seed=0)
-X = SAMPLE.x.double()
-DATA = replace(SAMPLE, x=X)
+OFFSET = np.array([0.0, 0.02])  # between two data sets
 
 
-@pytest.fixture(scope="module")
-def start() -> PatchNets:
-    return PatchNets.init(2, k=3, m=4, d=12, sigma_0=0.5, seed=0, activation=SReLU(q=3, varrho=1.0)).to(torch.float64)
+def errors(by_alpha: list[float], nets: int = 0) -> np.ndarray:
+    """Single-view errors by scale, that vary over data sets and nets; none on multi-view inputs."""
+    values = np.array(by_alpha)[None] + OFFSET[:, None]  # [draws, alphas]
+    if nets:
+        values = values[..., None] + np.linspace(-0.01, 0.01, nets)
+    return np.stack([0 * values, values], 2)
 
 
-@pytest.mark.parametrize("alpha", [0.1, 1.0, 30.0])
-@pytest.mark.parametrize("joint", [False, True])
-def test_the_gradient_is_that_of_the_scaled_loss(start: PatchNets, alpha: float, joint: bool) -> None:
-    base = AverageCrossEntropy(DATA.y) if joint else CrossEntropy(DATA.y)
-    F_0, moved = start(X), replace(start, W=start.W + 0.1)
-    F = moved(X).transpose(0, 1).requires_grad_()  # [n, L, k]
-    rows, nets = torch.arange(len(X)), torch.arange(2)
-    loss, slope = Lazy(base, F_0, alpha)(F, rows, nets)
-    scaled = alpha * (F - F_0.transpose(0, 1))
-    if joint:
-        expected = torch.nn.functional.cross_entropy(scaled.mean(1), DATA.y, reduction="sum")
-        torch.testing.assert_close(loss[:, 0].sum(), expected / alpha**2)
-    else:
-        expected = torch.nn.functional.cross_entropy(scaled.flatten(0, 1), DATA.y.repeat_interleave(2), reduction="sum")
-        torch.testing.assert_close(loss.sum(), expected / alpha**2)
-    (gradient,) = torch.autograd.grad(expected / alpha**2, F)
-    torch.testing.assert_close(slope, gradient)
+def without_scale(value: float, nets: int) -> np.ndarray:
+    return errors([value], nets)[:, 0]
 
 
-def test_it_knows_which_nets_and_rows_it_is_given(start: PatchNets) -> None:
-    whole = Lazy(CrossEntropy(DATA.y), start(X), 5.0)
-    F = start(X).transpose(0, 1) + 0.2
-    rows = torch.tensor([3, 17])
-    loss, slope = whole(F[rows][:, 1:], rows, torch.tensor([1]))
-    every, slopes = whole(F, torch.arange(len(X)), torch.arange(2))
-    torch.testing.assert_close(loss[:, 0], every[rows, 1])
-    torch.testing.assert_close(slope[:, 0], slopes[rows, 1])
-
-
-def test_scaled_outputs_start_at_zero(start: PatchNets) -> None:
-    assert not scaled_outputs(start, start, 1e6, X).any()
-    moved = replace(start, W=1.1 * start.W)
-    torch.testing.assert_close(scaled_outputs(moved, start, 7.0, X), 7 * (moved(X) - start(X)))
-
-
-def test_the_tangent_model_takes_the_steps_of_gradient_descent(start: PatchNets) -> None:
-    """Against autograd through the linear model."""
-    features = tangent_features(start, X)
-    delta = torch.zeros(2, 3, features.shape[-1], dtype=torch.float64)
-    for _ in range(3):
-        delta.requires_grad_()
-        F = torch.einsum("lknf,lkf->lnk", features, delta)
-        loss = torch.nn.functional.cross_entropy(F.flatten(0, 1), DATA.y.repeat(2), reduction="sum") / len(X)
-        (gradient,) = torch.autograd.grad(loss, delta)
-        delta = (delta - 0.3 * gradient).detach()
-    found = train_linearized(start, X, CrossEntropy(DATA.y), 0.3, 3).delta
-    torch.testing.assert_close(found.flatten(2), delta)
-
-
-def distance(start: PatchNets, alpha: float, base: object, eta: float, steps: int = 40) -> float:
-    """Of nets trained at a scale to the tangent model after the same steps, relative."""
-    schedule = Schedule(steps=steps, stop_loss=0, eta=eta, max_change=1.0)
-    nets = train(start, DATA, Lazy(base, start(X), alpha), schedule).nets
-    limit = train_linearized(start, X, base, eta, steps)(X)
-    return float((scaled_outputs(nets, start, alpha, X) - limit).norm() / limit.norm())
-
-
-@pytest.mark.parametrize("kind", ["labels", "teacher"])
-def test_large_scales_approach_the_tangent_model_like_one_over_alpha(start: PatchNets, kind: str) -> None:
-    G = torch.rand(2, len(X), 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    base = CrossEntropy(DATA.y) if kind == "labels" else Distillation(DATA.y, G)
-    eta = 1 / float(sharpness(start, X).max())
-    near, far = (distance(start, alpha, base, eta) for alpha in (1e3, 1e4))
-    assert far < 1e-3
-    # What is left of the Taylor expansion is of second order in the weights, which move by 1 / alpha.
-    assert near / far == pytest.approx(10, rel=0.1)
-
-
-def test_small_scales_do_not(start: PatchNets) -> None:
-    eta = 1 / float(sharpness(start, X).max())
-    assert distance(start, 1.0, CrossEntropy(DATA.y), eta) > 0.3
-
-
-def test_scale_one_is_ordinary_training_but_for_the_outputs_at_the_start() -> None:
-    """With tiny initial weights there is nothing to centre."""
-    start = PatchNets.init(1, k=3, m=4, d=12, sigma_0=1e-3, seed=0, activation=SReLU(q=3, varrho=1.0)).to(torch.float64)
-    schedule = Schedule(steps=30, stop_loss=0, eta=1e3)
-    plain = train(start, DATA, CrossEntropy(DATA.y), schedule).nets
-    lazy = train(start, DATA, Lazy(CrossEntropy(DATA.y), start(X), 1.0), schedule).nets
-    torch.testing.assert_close(lazy.W, plain.W, rtol=1e-6, atol=1e-9)
-
-
-def test_below_the_cut_the_scale_is_a_scale_of_the_initial_weights() -> None:
-    """alpha F(w) = F(alpha^(1/q) w): both are the same path, in units of their initial weights, and of eta."""
-    alpha, q = 64.0, 3
-    small = PatchNets.init(1, k=3, m=4, d=12, sigma_0=0.05, seed=0, activation=SReLU(q=q, varrho=50.0)).to(
-        torch.float64
-    )
-    large = replace(small, W=alpha ** (1 / q) * small.W)
-    paths = []
-    for start, scale, eta in ((small, alpha, 10.0), (large, 1.0, 10.0 * alpha ** (2 / q - 2))):
-        schedule = Schedule(steps=20, stop_loss=0, eta=eta, max_change=1.0)
-        nets = train(start, DATA, Lazy(CrossEntropy(DATA.y), start(X), scale), schedule).nets
-        paths.append(scaled_outputs(nets, start, scale, X))
-    torch.testing.assert_close(*paths)
-
-
-def test_sharpness_bounds_stable_steps(start: PatchNets) -> None:
-    features = tangent_features(start, X)
-    for net in range(2):
-        top = max(float(torch.linalg.eigvalsh(phi.T @ phi / len(X))[-1]) for phi in features[net])
-        assert float(sharpness(start, X)[net]) == pytest.approx(top)
-
-
-def test_the_crossover_is_where_one_neuron_is_as_long_as_the_class(start: PatchNets) -> None:
-    alpha = crossover(start, margin=5)
-    length = start.W.square().sum((2, 3)).mean().sqrt()
-    below_the_cut = SReLU(q=3, varrho=1e9)
-    assert float(alpha * below_the_cut(length) * 1e9**2) == pytest.approx(5, rel=1e-6)  # varrho = 1 here
-
-
-SMALL = LazyStudy(
-    setting=Setting(
-        task=TASK, multi=28, single=2, m=2, sigma_0=0.1, members=2, students=1, averaged=2, activation=SReLU(3, 4.0),
-        schedule=Schedule(steps=15, stop_loss=0), distillation_schedule=Schedule(steps=5, stop_loss=0),
-        test_single=60, test_multi=30,
-    ),
-    alphas=(1.0, 1e3, 1e6),
-    draws=(7, 8),
-)  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def results(tmp_path_factory) -> LazyResults:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MVTHEORY_CACHE", str(tmp_path_factory.mktemp("cache")))
-        return SMALL.run()
-
-
-def test_the_study_is_the_same_each_time(results: LazyResults) -> None:
-    again = SMALL._compute()
-    assert all(torch.equal(results.tensors[name], again[name]) for name in again)
-
-
-def test_the_study_adds_up(results: LazyResults) -> None:
-    assert results.errors("single", 1.0).shape == (2, 2)
-    assert results.errors("ensemble", 1e6).shape == results.errors("distilled", 1e6).shape == (2, 1)
-    gains = [results.difference("pupils", "distilled", alpha).value for alpha in (1.0, 1e6)]
-    assert results.fall("pupils", "distilled").value == pytest.approx(gains[0] - gains[1])
-    after = results.tensors["lazy taught by learned"][:, 1].mean()
-    assert results.crossed("lazy").value == pytest.approx(float(results.errors("pupils", 1e6).mean() - after))
-    assert results.error("ensemble", 1.0).nets == 4
-    assert results.error("distilled", 1.0).nets == 2
-    assert results.measured("distance", 1e6).value < 0.05
-    assert results.measured("movement", 1e6).value < results.measured("movement", 1.0).value
-    torch.testing.assert_close(
-        results.errors("single", 1e6).mean(), results.tensors["tangent"][:, 1].mean(), rtol=0, atol=0.02
-    )
-
-
-def test_crossed_lessons_are_those_of_the_other_end(results: LazyResults) -> None:
-    """Step by step, for the second draw."""
-    s, draw = SMALL.setting, Draw(8, SMALL.setting)
-    start, data = draw.init(0, 3), draw.train
-    F_0, fastest = start(data.x), SMALL.relative_step / float(sharpness(start, data.x).max())
-    etas = {alpha: min(100.0 * alpha ** (4 / 3), fastest) for alpha in (1.0, 1e6)}
-    ends = {
-        alpha: train(start, data, Lazy(CrossEntropy(data.y), F_0, alpha), replace(s.schedule, eta=eta)).nets
-        for alpha, eta in etas.items()
+@pytest.fixture
+def data() -> xr.Dataset:
+    net = np.ones(5)
+    far, near = np.array([0.3, 0.2]), np.array([0.03, 0.02])
+    distance = np.stack([np.ones(2), far, near], 1)[..., None] * net
+    variables = {
+        "single": ("draw alpha stratum member", errors([0.5, 0.5, 0.4], 3)),
+        "ensemble": ("draw alpha stratum", errors([0.1, 0.2, 0.2])),
+        "trained average": ("draw alpha stratum", errors([0.4, 0.3, 0.21])),
+        "students": ("draw alpha stratum student", errors([0.5, 0.52, 0.54], 2)),
+        "distilled": ("draw alpha stratum student", errors([0.1, 0.22, 0.49], 2)),
+        "lazy distilled from learned": ("draw stratum student", without_scale(0.6, 2)),
+        "learned distilled from lazy": ("draw stratum student", without_scale(0.3, 2)),
+        "tangent": ("draw stratum member", without_scale(0.41, 3)),
+        "distance": ("draw alpha net", distance),
+        "crossover": ("draw", np.array([10.0, 1000.0], dtype=np.float32)),
+        "points": ("draw stratum", [[100, 200]] * 2),
     }
-    for name, student, teacher in (("lazy taught by learned", 1e6, 1.0), ("learned taught by lazy", 1.0, 1e6)):
-        G = scaled_outputs(ends[teacher][:2], start[:2], teacher, data.x).mean(0, keepdim=True)
-        base = Distillation(data.y, G, OnOff.for_average(2), s.weight)
-        schedule = replace(s.distillation_schedule, eta=etas[student])
-        taught = train(ends[student][2:], data, Lazy(base, F_0[2:], student), schedule).nets
-        F = scaled_outputs(taught, start[2:], student, draw.test_single.x)
-        assert float(results.tensors[name][1, 1, 0]) == pytest.approx(float(error_rate(F, draw.test_single.y)[0]))
+    labels = {"draw": [7, 8], "alpha": [1.0, 100.0, 10000.0], "stratum": STRATA}
+    return labelled(variables, **labels).assign_attrs(seconds=3.0)
 
 
-def test_where_half_is_gone() -> None:
-    tensor = lambda *values: torch.tensor(values)  # noqa: E731
-    assert float(_half([0.0, 2.0, 4.0], tensor(1.0, 0.75, 0.25))) == pytest.approx(3.0)
-    assert float(_half([0.0, 2.0, 4.0], tensor(1.0, 0.55, 0.25))) == pytest.approx(2 + 2 * 0.05 / 0.3)
-    assert float(_half([0.0, 2.0, 4.0], tensor(1.0, 0.9, 0.8))) == 4.0
-    assert float(_half([0.0, 2.0, 4.0], tensor(1.0, 0.0, 0.8))) == pytest.approx(1.0)
+def test_an_error_is_that_of_the_scale(data: xr.Dataset) -> None:
+    single, ensemble = (error(data, method, 1e4) for method in ("single", "ensemble"))
+    assert (single.value, ensemble.value) == pytest.approx((0.41, 0.21))
+    assert single.nets == ensemble.nets == 6, "three members on each of two data sets"
+    assert error(data, "students", 1.0).nets == 4
+    multi = error(data, "single", 1.0, "multi-view")
+    assert (multi.value, multi.high) == pytest.approx((0, 1 - 0.025 ** (1 / 200))), "no error on 2 * 100 inputs"
+    assert tangent_error(data).value == pytest.approx(0.42)
+
+
+def test_differences_are_paired_by_data_set(data: xr.Dataset) -> None:
+    gain = difference(data, "students", "distilled", 100.0)
+    assert gain.value == pytest.approx(0.3)
+    # Data sets shift both errors alike, so that only the resolution of 2 * 200 test inputs is left.
+    assert gain.high - gain.value == pytest.approx(1 - 0.025 ** (1 / 400))
+    assert (gain.nets, difference(data, "single", "ensemble", 1.0).nets) == (4, 6)
+
+
+def test_the_fall_is_between_the_ends(data: xr.Dataset) -> None:
+    data["distilled"][1] -= 0.02  # without variation there would be no interval
+    data["distilled"][1, 0] += 0.01
+    gains = [difference(data, "students", "distilled", alpha).value for alpha in (1.0, 1e4)]
+    assert fall(data, "students", "distilled").value == pytest.approx(gains[0] - gains[1])
+    assert fall(data, "students", "distilled").nets == 4
+
+
+def test_gains_from_the_other_end(data: xr.Dataset) -> None:
+    assert gain_from_other_end(data, "lazy").value == pytest.approx(-0.06)
+    assert gain_from_other_end(data, "learned").value == pytest.approx(0.2)
+    assert gain_from_other_end(data, "lazy").nets == 4
 
 
 @pytest.mark.parametrize(
-    ("change", "match"),
+    ("gains", "place"),
     [
-        ({"alphas": (1.0,)}, "alphas must be at least 2 increasing numbers"),
-        ({"alphas": (2.0, 1.0)}, "alphas must be at least 2 increasing numbers"),
-        ({"alphas": (0.0, 1.0)}, r"alphas must be a finite number in \(0, inf\); got 0.0"),
-        ({"relative_step": 4.0}, r"relative_step must be a finite number in \(0, 4\); got 4.0"),
-        ({"draws": (0, 1)}, "draws must be an integer >= 1; got 0"),
+        ([0.4, 0.3, 0.1], 3.0),
+        ([0.4, 0.22, 0.1], 2 + 2 * 0.05 / 0.3),
+        ([0.4, 0.36, 0.32], 4.0),
+        ([0.4, 0.0, 0.32], 1.0),
     ],
 )
-def test_a_faulty_study_is_refused(change: dict, match: str) -> None:
-    with pytest.raises(ValueError, match=match):
-        replace(SMALL, **change)
+def test_where_half_of_the_gain_is_lost(data: xr.Dataset, gains: list[float], place: float) -> None:
+    data["distilled"][:] = data["students"] - np.array(gains)[:, None, None]
+    assert half_gain(data).tolist() == pytest.approx([place] * 2)
 
 
-def test_faulty_inputs_are_refused(start: PatchNets, results: LazyResults) -> None:
-    F_0: Tensor = start(X)
-    with pytest.raises(ValueError, match=r"alpha must be a finite number in \(0, inf\); got -1"):
-        Lazy(CrossEntropy(DATA.y), F_0, -1.0)
-    with pytest.raises(ValueError, match=r"F_0 must have shape \[L, 30, k\]"):
-        Lazy(CrossEntropy(DATA.y), F_0[:, 1:], 1.0)
-    with pytest.raises(ValueError, match="F_0 must be finite"):
-        Lazy(CrossEntropy(DATA.y), F_0 / 0, 1.0)
-    with pytest.raises(ValueError, match="margin must be a finite number"):
-        crossover(start, math.nan)
-    with pytest.raises(ValueError, match=r"alpha must be one of 1.0, 1000.0, 1000000.0; got 2.0"):
-        results.error("single", 2.0)
-    with pytest.raises(ValueError, match=r"method must be one of .*; got 'students'"):
-        results.error("students", 1.0)
-    with pytest.raises(ValueError, match="pupils must be one of 'learned', 'lazy'; got 'both'"):
-        results.crossed("both")
+def test_the_predicted_scale_is_a_geometric_mean(data: xr.Dataset) -> None:
+    assert predicted_scale(data) == pytest.approx(100)
+
+
+def test_claims_are_read_from_the_results(data: xr.Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    data["distance"][1, 1] *= 10**0.1
+    data["trained average"][1, 0] += 0.01
+    data["distilled"][1, 0] -= 0.01
+    monkeypatch.setattr(LazyStudy, "run", lambda study: data)
+    claims = {id: measure(id) for id in ESTIMATORS}
+    values = {id: claim.measured.value for id, claim in claims.items()}
+    # Gains of students are 0.4 and 0.41 at the start, 0.3 in the middle, 0.05 in the end.
+    half = np.mean([2 + 2 * (0.3 - gain / 2) / 0.25 for gain in (0.4, 0.41)])
+    expected = {
+        "lazy-limit": 0.025,
+        "lazy-rate": (1 + 1.1) / 2 / 2,
+        "lazy-dial": 0.405 - 0.05,
+        "lazy-average": 0.305 - 0.01,
+        "lazy-teacher": -0.06,
+        "lazy-crossing": half - 2,
+    }
+    assert values == pytest.approx(expected)
+    nets = {"lazy-limit": 10, "lazy-rate": 10, "lazy-dial": 4, "lazy-average": 6, "lazy-teacher": 4}
+    assert {id: claim.measured.nets for id, claim in claims.items()} == nets | {"lazy-crossing": 10}
+    assert {claim.seconds for claim in claims.values()} == {3.0}
+    assert set(ESTIMATORS) == {id for id, claim in CLAIMS.items() if claim.chapter == "07-lazy"}
+
+
+def test_claims_take_data_sets_and_a_setting(monkeypatch: pytest.MonkeyPatch, data: xr.Dataset) -> None:
+    studies = []
+    monkeypatch.setattr(LazyStudy, "run", lambda study: studies.append(study) or data)
+    setting = LazyStudy().setting
+    claim = measure("lazy-limit", draws=range(11, 14), setting=setting)
+    assert studies == [LazyStudy(draws=(11, 12, 13), setting=setting)]
+    assert claim.setting.endswith("changed")
+
+
+def test_unknown_names_are_refused(data: xr.Dataset) -> None:
+    with pytest.raises(ValueError, match=r"alpha must be one of 1.0, 100.0, 10000.0; got 2.0"):
+        error(data, "single", 2.0)
+    with pytest.raises(ValueError, match=r"name must be one of .*; got 'pupils'"):
+        error(data, "pupils", 1.0)
+    with pytest.raises(ValueError, match="students must be one of 'learned', 'lazy'; got 'both'"):
+        gain_from_other_end(data, "both")
+    with pytest.raises(ValueError, match="name must be one of 'loss', 'movement', 'distance'; got 'single'"):
+        mean(data, "single", 1.0)

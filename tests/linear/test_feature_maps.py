@@ -1,8 +1,6 @@
 """Tangent features against autograd, ridge regression against the normal equations, and what students cannot do."""
 
-import itertools
 import math
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,8 +8,6 @@ import torch
 from torch import Tensor
 
 from mvtheory import MultiView, PatchNets, SReLU, average
-from mvtheory.experiments.nets import Setting
-from mvtheory.experiments.random_features import KINDS, STRATA, FeatureStudy
 from mvtheory.linear.comparison import METHODS, bias_and_variance, compare, to_outputs, to_targets
 from mvtheory.linear.feature_maps import (
     TangentNets,
@@ -298,85 +294,6 @@ def test_a_student_is_as_good_as_its_features(compared: tuple) -> None:
     best = (phi @ Ridge(phi).solve(target, 1e-9) - target).square().sum((1, 2, 3))
     taught = phi @ Ridge(phi).solve((phi @ Ridge(phi).solve(target, 0.1)).mean(0, keepdim=True), 1e-9)
     assert ((taught - target).square().sum((1, 2, 3)) >= best).all()
-
-
-SMALL = FeatureStudy(
-    setting=Setting(task=TASK, multi=40, single=2, sigma_0=0.1, test_single=60, test_multi=60),
-    test=60,
-    nets=3,
-    widths=(1, 2),
-    relu_widths=(3, 8),
-    draws=(7, 8),
-)
-
-
-@pytest.fixture
-def cache(tmp_path, monkeypatch) -> None:
-    monkeypatch.setenv("MVTHEORY_CACHE", str(tmp_path))
-
-
-@pytest.mark.usefixtures("cache")
-def test_the_feature_study_is_the_same_each_time_and_adds_up() -> None:
-    first = SMALL.run()
-    again = SMALL._compute()
-    assert all(torch.equal(first.tensors[name], again[name]) for name in again)
-    for kind, stratum in itertools.product(KINDS, STRATA):
-        for width in first.widths[kind]:
-            assert first.errors("single", width, stratum, kind).shape == (2, 3)
-            assert first.errors("ensemble", width, stratum, kind).shape == (2, 1)
-            growing = first.errors("growing ensemble", width, stratum, kind)
-            assert torch.equal(growing[:, :1], first.errors("single", width, stratum, kind)[:, :1])
-            assert torch.equal(growing[:, -1:], first.errors("ensemble", width, stratum, kind))
-            value = first.difference("single", "ensemble", width, stratum, kind).value
-            single, ensemble = (first.error(method, width, stratum, kind) for method in ("single", "ensemble"))
-            assert value == pytest.approx(single.value - ensemble.value)
-            assert single.nets == ensemble.nets == 6
-    shape = first.values("visibility", 1).shape
-    assert shape == first.values("wrong by view", 1).shape == (2, 3, 3, 2)
-    assert first.values("ridge", 8, "ReLU").shape == (2, 5)
-
-
-@pytest.mark.usefixtures("cache")
-def test_errors_by_visibility_hold_every_view_once() -> None:
-    results = SMALL.run()
-    seen, wrong = (results.values(name, 2).flatten(1) for name in ("visibility", "wrong by view"))
-    blind, rest = results.by_visibility(2, groups=1)
-    for estimate, rows in ((blind, seen == 0), (rest, seen > 0)):
-        expected = [float(w[row].nanmean()) for w, row in zip(wrong, rows, strict=True)]
-        assert estimate.value == pytest.approx(sum(expected) / 2)
-    assert len(results.by_visibility(2, groups=3)) == 4
-
-
-@pytest.mark.parametrize(
-    ("change", "match"),
-    [
-        ({"draws": (1,)}, "draws must be at least 2 different seeds"),
-        ({"draws": (1, 1)}, "draws must be at least 2 different seeds"),
-        ({"draws": (0, 1)}, "draws must be an integer >= 1; got 0"),
-        ({"nets": 1}, "nets must be an integer >= 2; got 1"),
-        ({"widths": (1, 0)}, "widths must be an integer >= 1; got 0"),
-        ({"relu_widths": (0,)}, "relu_widths must be an integer >= 1; got 0"),
-        ({"test": 61}, "test must be an integer >= 1 and <= 60; got 61"),
-    ],
-)
-def test_a_faulty_study_is_refused(change: dict, match: str) -> None:
-    with pytest.raises(ValueError, match=match):
-        replace(SMALL, **change)
-
-
-@pytest.mark.usefixtures("cache")
-def test_an_unknown_result_is_refused() -> None:
-    results = SMALL.run()
-    with pytest.raises(ValueError, match=r"width must be one of 1, 2; got 5"):
-        results.error("single", 5)
-    with pytest.raises(ValueError, match=r"stratum must be one of 'multi-view', 'single-view'; got 'all'"):
-        results.error("single", 1, "all")
-    with pytest.raises(ValueError, match=r"method must be one of .*; got 'visibility'"):
-        results.error("visibility", 1)
-    with pytest.raises(ValueError, match=r"kind must be one of 'tangent', 'ReLU'; got 'Fourier'"):
-        results.error("single", 1, kind="Fourier")
-    with pytest.raises(ValueError, match=r"name must be one of .*; got 'variances'"):
-        results.values("variances", 1)
 
 
 def test_faulty_inputs_are_refused(nets: PatchNets, data: tuple[Tensor, Tensor]) -> None:
