@@ -1,28 +1,46 @@
-"""From how many classes on does the paper's rule teach? Students without noise, in all products."""
+"""From how many classes on does the paper's distillation rule work? Students without noise, in the view coordinates."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
+import xarray as xr
 from jaxtyping import Float
 from torch import Tensor
 
-from mvtheory._check import check_int, check_number
-from mvtheory.distillation import Distillation, OneSided, OnOff, Rule
+from mvtheory._check import check_choice, check_int, check_number
+from mvtheory.distillation import Distillation, OneSided, OnOff
 from mvtheory.ensemble import average
-from mvtheory.experiments.base import DRAWS, FULL
+from mvtheory.experiments.base import DRAWS, FULL, Experiment, Measurement, labelled, select
 from mvtheory.experiments.nets import Draw
 from mvtheory.experiments.settings import STUDENT_SETTING, Setting
-from mvtheory.persistence.store import cached
+from mvtheory.measurement import Estimate, difference_over_draws, over_draws, wrong
 from mvtheory.reduced.reduction import ViewNets, reduce_to_all_views
 from mvtheory.training import Schedule, train
 
-__all__ = ["ClassesStudy", "lost_view_first"]
+__all__ = [
+    "CLASSES",
+    "ESTIMATORS",
+    "NOISE_FREE",
+    "PaperRule",
+    "by_classes",
+    "excess_error",
+    "lost_view_first",
+    "predicted_excess",
+]
 
+#: Numbers of classes that are compared.
+CLASSES = (10, 20, 40, 80) if FULL else (10, 20, 40)
+#: The first data sets of the book. What is set here was chosen on others.
+FIRST_DRAWS = DRAWS[: 10 if FULL else 5]
+TEACHERS = ("ensemble", "single")
+RULES = ("paper", "two-sided")
 
-#: The book's students, with weak views as loud as the theory allows, views of one strength, and no noise.
-CLEAN = replace(
+#: The book's students, with weak views as strong as the theory allows, views of one strength, and no noise.
+NOISE_FREE = replace(
     STUDENT_SETTING,
     task=replace(STUDENT_SETTING.task, main=(1.0, 1.0), weak=(0.4, 0.4), noise_signal=0.0, noise_background=0.0),
     single=0,
@@ -34,111 +52,103 @@ CLEAN = replace(
 
 
 @dataclass(frozen=True)
-class ClassesStudy:
-    """Students of an ensemble and of a single net, by two rules, at several numbers of classes.
+class PaperRule(Experiment):
+    """Students at one number of classes, by the paper's rule and by the two-sided one.
+
+    The data set of a number holds the variables
+
+    - ``error`` (teacher, rule, student): error of the students on single-view inputs,
+    - ``alone`` (teacher, rule, student): share of the pairs (input, class) with the teacher off in which they are on,
+    - ``lost`` (teacher, student): share of single-view inputs on which none of the nets that a student learned from,
+      itself before distillation included, is right,
+    - ``first`` (student): share of classes whose lost view comes first, see `lost_view_first`.
 
     Attributes
     ----------
-    k : tuple of int
-        Numbers of classes.
-    inputs : int
-        Training inputs per class.
-    weight : float
-        Weight of the rules.
     draws : tuple of int
-        Numbers of the data draws. What is set here was chosen on others.
+        Numbers of the data sets.
+    k : int, >= 2
+        Number of classes.
+    teachers : tuple of {"ensemble", "single"}
+        What is distilled: the average of all members, or member i into student i.
+    inputs : int, >= 1
+        Training inputs per class.
+    weight : float, > 0
+        Weight of the rules.
     setting : Setting
         The setting at ten classes: nets, data and their strengths.
     """
 
-    k: tuple[int, ...] = (10, 20, 40, 80) if FULL else (10, 20, 40)
+    draws: tuple[int, ...] = FIRST_DRAWS
+    k: int = 10
+    teachers: tuple[str, ...] = TEACHERS
     inputs: int = 20
     weight: float = 20.0
-    draws: tuple[int, ...] = DRAWS[: 10 if FULL else 5]
-    setting: Setting = field(default=CLEAN)
+    setting: Setting = NOISE_FREE
 
     def __post_init__(self) -> None:
-        for name, least in (("k", 2), ("draws", 1)):
-            for value in getattr(self, name):
-                check_int(name, value, low=least)
+        super().__post_init__()
+        check_int("k", self.k, low=2)
         check_int("inputs", self.inputs, low=1)
         check_number("weight", self.weight, low=0, open_low=True)
+        for teacher in self.teachers:
+            check_choice("teachers", teacher, TEACHERS)
 
-    def rules(self, teachers: int) -> dict[str, Rule]:
-        """Return the rules by name, for a teacher that is an average of so many nets."""
-        return {"two-sided": OnOff.for_average(teachers), "paper": OneSided()}
+    def at(self, number: int) -> Draw:
+        """Return the data set of this number."""
+        s, task = self.setting, self.setting.task
+        room = task.M * (task.C_p + (self.k - 1) * (task.C_weak or task.C_p))
+        task = replace(task, k=self.k, d=self.k * task.M, P=room)
+        test = max(s.test_single, 20 * self.k)
+        return Draw(number, replace(s, task=task, multi=self.inputs * self.k, test_single=test))
 
-    def run(self) -> tuple[dict[str, Tensor], float]:
-        """Train everything, or read what an earlier run left on disk.
-
-        Returns
-        -------
-        measured : dict of str to Tensor, shape [len(k), draws, ...]
-            For each rule and teacher, such as ``"paper, ensemble"``, the ``error`` of its pupils on single-view inputs
-            and the share of pairs (input, class) in which they say on though the teacher is off (``alone``); for each
-            teacher the share of inputs on which none of the nets that a pupil learned from, itself included, is
-            right (``lost``); and the share of lost views that come ``first``, see `lost_view_first`. Single teachers
-            teach at the most classes only: there, the first axis has one entry.
-        seconds : float
-            What it took.
-        """
-        tensors, meta = cached({"study": "classes", **asdict(self)}, lambda: (self._compute(), {}))
-        return tensors, meta["seconds"]
-
-    def _compute(self) -> dict[str, Tensor]:
-        rows = [[self._measure(k, number) for number in self.draws] for k in self.k]
-        columns = {name: [row for row in rows if name in row[0]] for name in rows[-1][0]}
-        return {
-            name: torch.stack([torch.stack([cell[name] for cell in row]) for row in c]) for name, c in columns.items()
-        }
-
-    def at(self, k: int, number: int) -> Draw:
-        """Return a draw at `k` classes."""
-        task = self.setting.task
-        room = task.M * (task.C_p + (k - 1) * (task.C_weak or task.C_p))
-        sized = replace(task, k=k, d=k * task.M, P=room)
-        test = max(self.setting.test_single, 20 * k)
-        return Draw(number, replace(self.setting, task=sized, multi=self.inputs * k, test_single=test))
-
-    def _measure(self, k: int, number: int) -> dict[str, Tensor]:
-        """Return what is measured at `k` classes on one draw."""
-        draw, s = self.at(k, number), self.setting
-        views, faster = draw.task.views, k / 10  # a class is in one of k inputs, so time runs slower
-        nets, data, axes = reduce_to_all_views(draw.init(0, s.members + s.students), draw.train, views)
-        labels = replace(s.schedule, eta=faster * s.schedule.eta)
-        nets = train(nets, data, schedule=labels).nets
-        test, multi = (
-            reduce_to_all_views(draw.init(0, 1), sample, views)[1] for sample in (draw.test_single, draw.test_multi)
+    def on(self, number: int) -> xr.Dataset:
+        """Train nets on the labels, then the students of all teachers and rules."""
+        draw, s = self.at(number), self.setting
+        nets, data, axes = reduce_to_all_views(draw.init(0, s.members + s.students), draw.train, draw.task.views)
+        single, multi = (
+            reduce_to_all_views(draw.init(0, 1), sample, draw.task.views)[1]
+            for sample in (draw.test_single, draw.test_multi)
         )
-        wrong = nets(test.x).argmax(-1) != test.y
-        F, fresh, students = nets(data.x), nets(multi.x), nets[s.members :]
-        own = wrong[s.members :]
-        found = {"first": lost_view_first(students, axes, draw)}
-        teachers = {
-            "ensemble": (average(F[: s.members]).expand(s.students, -1, -1), average(fresh[: s.members]), s.members)
+        nets = train(nets, data, schedule=self._scaled(s.schedule)).nets
+        students, schedule = nets[s.members :], self._scaled(s.distillation_schedule)
+        outputs, on_multi, errs = nets(data.x), nets(multi.x), wrong(nets(single.x), single.y)
+        error, alone, lost = [], [], []
+        for teacher in self.teachers:
+            G, L = self._teacher(outputs, teacher), s.members if teacher == "ensemble" else 1
+            off = self._teacher(on_multi, teacher) < OnOff.for_average(L).threshold
+            for rule in (OneSided(), OnOff.for_average(L)):
+                distilled = train(students, data, Distillation(data.y, G, rule, self.weight), schedule).nets
+                error.append(wrong(distilled(single.x), single.y).mean(-1))
+                alone.append(((distilled(multi.x) >= OnOff.cut) & off).double().sum((1, 2)) / off.sum((1, 2)))
+            of_teacher = errs[: s.members].all(0) if teacher == "ensemble" else errs[: s.students]
+            lost.append((errs[s.members :] & of_teacher).mean(-1))
+        shape = len(self.teachers), len(RULES), s.students
+        variables = {
+            "error": ("teacher rule student", np.reshape(error, shape)),
+            "alone": ("teacher rule student", torch.stack(alone).reshape(shape)),
+            "lost": ("teacher student", lost),
+            "first": ("student", lost_view_first(students, axes, draw)),
         }
-        if k == self.k[-1]:
-            teachers["single"] = (F[: s.students], fresh[: s.students], 1)
-        lost = {"ensemble": own & wrong[: s.members].all(0), "single": own & wrong[: s.students]}
-        lesson = replace(s.distillation_schedule, eta=faster * s.distillation_schedule.eta)
-        for teacher, (G, on_fresh, count) in teachers.items():
-            off = (on_fresh < OnOff.for_average(count).threshold).expand(s.students, -1, -1)
-            found[f"lost, {teacher}"] = lost[teacher].double().mean(-1)
-            for name, rule in self.rules(count).items():
-                taught = train(students, data, Distillation(data.y, G, rule, self.weight), lesson).nets
-                alone = ((taught(multi.x) >= OnOff.cut) & off).double().sum((1, 2)) / off.sum((1, 2))
-                found[f"error, {name}, {teacher}"] = (taught(test.x).argmax(-1) != test.y).double().mean(-1)
-                found[f"alone, {name}, {teacher}"] = alone
-        return found
+        return labelled(variables, teacher=self.teachers, rule=RULES)
+
+    def _teacher(self, F: Float[Tensor, "L n k"], teacher: str) -> Float[Tensor, "students n k"]:
+        """Return the outputs of each student's teacher."""
+        s = self.setting
+        return average(F[: s.members]).expand(s.students, -1, -1) if teacher == "ensemble" else F[: s.students]
+
+    def _scaled(self, schedule: Schedule) -> Schedule:
+        """Return a schedule with larger steps: a class is in one of k inputs, so time runs slower."""
+        return replace(schedule, eta=self.k / 10 * schedule.eta)
 
 
 def lost_view_first(nets: ViewNets, views: Float[Tensor, "k M d"], draw: Draw) -> Float[Tensor, " L"]:
-    r"""Return the share of classes in which the lost view would win the race of a one-sided lesson, for each net.
+    r"""Return the share of classes in which the lost view grows faster than any shortcut, for each net.
 
-    A rule that only pushes up is obeyed by any way to say on. The lost view of class j is there for the
-    asking in a share s/k of the inputs, with the strength of weak views; the main views of another class i,
-    a *shortcut*, in 1/k of them, of which :math:`1 - (1 - s/k)^M` are inputs with the teacher on for j. As
-    in the race of the labels, what has the larger :math:`S \Lambda^{q-2}` at the start arrives first.
+    A rule that only raises outputs is obeyed by whatever raises them. The lost view of class j is present in a share
+    s/k of the inputs, with the strength of weak views; the main views of another class i, a *shortcut*, in 1/k of them,
+    of which :math:`1 - (1 - s/k)^M` are inputs with the teacher on for j. As with the labels, what has the larger
+    :math:`S \Lambda^{q-2}` at the start arrives first.
 
     Parameters
     ----------
@@ -161,3 +171,70 @@ def lost_view_first(nets: ViewNets, views: Float[Tensor, "k M d"], draw: Draw) -
     own = overlap.diagonal(dim1=1, dim2=2).amin(1)  # [L, k], the view that was lost
     foreign = overlap.masked_fill(torch.eye(task.k, dtype=torch.bool)[None, :, :, None], 0).amax((2, 3))
     return (weak * own ** (q - 2) > main * foreign ** (q - 2)).double().mean(-1)
+
+
+def by_classes(draws: Sequence[int] = FIRST_DRAWS, setting: Setting = NOISE_FREE) -> dict[int, xr.Dataset]:
+    """Return what `PaperRule` measures at each of `CLASSES`; students of single nets at the most classes only."""
+    return {
+        k: PaperRule(tuple(draws), k, TEACHERS if k == max(CLASSES) else ("ensemble",), setting=setting).run()
+        for k in CLASSES
+    }
+
+
+def predicted_excess(data: xr.Dataset) -> Float[np.ndarray, "draws students"]:
+    """Return what students by the paper's rule should err beyond what their nets lack.
+
+    Where a shortcut comes first, the lost view is not found: half of the class's single-view inputs are lost.
+    """
+    return (1 - select(data, "first")) / 2
+
+
+def excess_error(data: xr.Dataset, rule: str, points: int = NOISE_FREE.test_single) -> Estimate:
+    """Return what the ensemble's students err beyond what their nets lack together.
+
+    Parameters
+    ----------
+    data : xarray.Dataset
+        What `PaperRule` measured at one number of classes.
+    rule : {"paper", "two-sided"}
+        The rule of the students.
+    points : int
+        Single-view test inputs.
+
+    Returns
+    -------
+    Estimate
+    """
+    error, lost = _of_ensemble(data, rule)
+    return difference_over_draws(error, lost, points=points, nets=error.size)
+
+
+def one_sided_called(draws: Sequence[int] = FIRST_DRAWS, setting: Setting = NOISE_FREE) -> Measurement:
+    """Measure the excess error by the paper's rule minus the predicted one, a mean over numbers of classes."""
+    found = by_classes(draws, setting)
+    gaps = []
+    for data in found.values():
+        error, lost = _of_ensemble(data, "paper")
+        gaps.append(error - lost - predicted_excess(data))
+    gap = over_draws(np.mean(gaps, 0), points=None, nets=np.size(gaps))
+    return Measurement(gap, _seconds(found))
+
+
+def one_sided(draws: Sequence[int] = FIRST_DRAWS, setting: Setting = NOISE_FREE) -> Measurement:
+    """Measure the error of students of all teachers by the paper's rule, minus that by the two-sided rule."""
+    found = by_classes(draws, setting)
+    paper, two_sided = (select(found[max(CLASSES)], "error", rule=rule).reshape(len(draws), -1) for rule in RULES)
+    return Measurement(difference_over_draws(paper, two_sided, points=setting.test_single), _seconds(found))
+
+
+def _of_ensemble(data: xr.Dataset, rule: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return error and loss of the ensemble's students, shape [draws, students] each."""
+    return select(data, "error", teacher="ensemble", rule=rule), select(data, "lost", teacher="ensemble")
+
+
+def _seconds(found: Mapping[int, xr.Dataset]) -> float:
+    return sum(data.attrs["seconds"] for data in found.values())
+
+
+#: The estimators of the claims, by id.
+ESTIMATORS: Mapping[str, Callable[..., Measurement]] = {"one-sided": one_sided, "one-sided-called": one_sided_called}

@@ -64,31 +64,32 @@ _TABLE: Mapping[str, list[Claim]] = {
     "04-distillation": [
         _claim("single-lessons", "Error of a single net on single-view inputs, in the setting of students",
                0.49, 0.51, THEOREM, STUDENTS),
-        _claim("dark", "The ensemble's outputs for wrong classes say which views are present",
+        _claim("dark", "Share of the variance of an ensemble's outputs for wrong classes that the present views explain",
                0.9, INF, TOLERANCE, STUDENTS),
-        _claim("dark-neither", "Mean output for a class of which neither view is present, minus that of its holders",
+        _claim("dark-neither", "Mean output for a wrong class with no view present, minus the predicted one, in units "
+               "of a net's output on a learned view",
                -0.1, 0.1, TOLERANCE, STUDENTS),
-        _claim("dark-first", "Mean output for a class of which first view is present, minus that of its holders",
+        _claim("dark-first", "Mean output for a wrong class with its first view present, minus the predicted one",
                -0.1, 0.1, TOLERANCE, STUDENTS),
-        _claim("dark-second", "Mean output for a class of which second view is present, minus that of its holders",
+        _claim("dark-second", "Mean output for a wrong class with its second view present, minus the predicted one",
                -0.1, 0.1, TOLERANCE, STUDENTS),
-        _claim("dark-both", "Mean output for a class of which both views are present, minus that of its holders",
+        _claim("dark-both", "Mean output for a wrong class with both views present, minus the predicted one",
                -0.1, 0.1, TOLERANCE, STUDENTS),
         _claim("distill", "Error of a student of the ensemble on single-view inputs",
-               0, 0.01, THEOREM, STUDENTS),
-        _claim("ensemble-after-kd", "Error of one student of the ensemble minus that of the students' average",
+               -INF, 0.01, THEOREM, STUDENTS),
+        _claim("ensemble-after-kd", "Error of the average of a data set's students of the ensemble, minus that of one",
                -0.02, 0.02, TOLERANCE, STUDENTS),
-        _claim("one-sided-called", "The paper's rule, ensemble's students: error beyond what their nets lack, minus "
-               "what the race called, mean over k",
+        _claim("one-sided-called", "Error of students by the paper's rule beyond what their nets lack, minus the "
+               "predicted one, mean over numbers of classes",
                -0.03, 0.03, TOLERANCE, "noise-free, strong weak views"),
-        _claim("one-sided", "Error of students by the paper's rule minus the two-sided rule, 40 classes",
+        _claim("one-sided", "Error of students by the paper's rule, minus that by the two-sided rule, at the most classes",
                -0.02, 0.02, TOLERANCE, "noise-free, strong weak views"),
     ],
     "05-self-distillation": [
         _claim("self-distill", "Error of a student of one net on single-view inputs",
                0, 0.26, THEOREM, STUDENTS),
-        _claim("self-distill-product", "Error of a student of one net, minus the share of inputs on which its teacher "
-               "and its label-trained self both err",
+        _claim("self-distill-product", "Error of a student of one net, minus the share of inputs on which both it and "
+               "its teacher erred before",
                -0.05, 0.05, TOLERANCE, STUDENTS),
     ],
     "06-random-features": [

@@ -1,0 +1,131 @@
+"""Claims about students of a single net: they err where both they and their teacher did before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from mvtheory.ensemble import learned_views
+from mvtheory.experiments.base import DRAWS, Measurement
+from mvtheory.experiments.nets import Nets, distilled_students, each_draw, singles
+from mvtheory.experiments.settings import STUDENT_SETTING, Setting
+from mvtheory.measurement import Estimate, difference_over_draws, error_rate, over_draws
+
+__all__ = ["ESTIMATORS", "ViewCounts", "both_wrong", "count_views", "pair_error", "pairs_wrong", "views_by_stage"]
+
+
+class ViewCounts(NamedTuple):
+    """Views of students of single nets, summed over classes, students and data sets.
+
+    Attributes
+    ----------
+    own, own_kept : int
+        Views that students had learned before distillation, and those of them that they hold after it.
+    new, new_taken : int
+        Views that only their teachers had learned, and those of them that the students hold after it.
+    """
+
+    own: int
+    own_kept: int
+    new: int
+    new_taken: int
+
+
+def both_wrong(nets: Nets) -> Float[Tensor, " students"]:
+    """Return the share of single-view inputs that a student before distillation and its teacher get wrong.
+
+    Parameters
+    ----------
+    nets : Nets
+        All nets of a data set.
+
+    Returns
+    -------
+    Tensor, shape [students]
+    """
+    students, wrong = nets.draw.setting.students, torch.from_numpy(nets.wrong("single"))
+    return (wrong[:students] & wrong[-students:]).float().mean(-1)
+
+
+def pairs_wrong(nets: Nets) -> float:
+    """Return the share of single-view inputs that two nets of a data set both get wrong, a mean over all pairs."""
+    L, wrong = len(nets.nets), torch.from_numpy(nets.wrong("single")).double().sum(0)  # nets that are wrong, by input
+    return float((wrong * (wrong - 1)).mean() / (L * (L - 1)))
+
+
+def self_distill(draws: Sequence[int] = DRAWS, setting: Setting = STUDENT_SETTING) -> Measurement:
+    """Measure the error of students of single nets on single-view inputs.
+
+    It is adjusted by a control variate: the share of inputs that student and teacher both get wrong before
+    distillation, minus its mean over all pairs of nets, any of which could have been student and teacher.
+    """
+    base, students = each_draw(singles, draws, setting), each_draw(distilled_students, draws, setting, "single")
+    adjusted = [
+        [after.errors("single").mean() - both_wrong(nets).numpy().mean() + pairs_wrong(nets)]
+        for nets, after in zip(base, students, strict=True)
+    ]
+    count, points = setting.students * len(students), setting.test_single
+    raw = over_draws([nets.errors("single") for nets in students], points=points)
+    return Measurement(over_draws(adjusted, points=points, nets=count, bounds=(-1, 1)), _seconds(students), raw)
+
+
+def self_distill_product(draws: Sequence[int] = DRAWS, setting: Setting = STUDENT_SETTING) -> Measurement:
+    """Measure the error of students of single nets, minus the share of inputs that both got wrong before."""
+    base, students = each_draw(singles, draws, setting), each_draw(distilled_students, draws, setting, "single")
+    gap = difference_over_draws(
+        [nets.errors("single") for nets in students],
+        [both_wrong(nets) for nets in base],
+        points=setting.test_single,
+        nets=setting.students * len(students),
+    )
+    return Measurement(gap, _seconds(students))
+
+
+def pair_error(base: Sequence[Nets]) -> Estimate:
+    """Return the error on single-view inputs of the average of a student before distillation and its teacher."""
+    errors = []
+    for nets in base:
+        pairs = (nets[: len(nets.students.nets)].outputs["single"] + nets.students.outputs["single"]) / 2
+        errors.append(error_rate(pairs, nets.labels("single")))
+    return over_draws(errors, points=len(base[0].labels("single")))
+
+
+def count_views(base: Sequence[Nets], students: Sequence[Nets]) -> ViewCounts:
+    """Count the views that students of single nets had, could gain, and hold in the end.
+
+    Parameters
+    ----------
+    base, students : sequence of Nets
+        For each data set, all nets, and the students after distillation.
+
+    Returns
+    -------
+    ViewCounts
+    """
+    counts = torch.zeros(4, dtype=torch.int64)
+    for nets, after in zip(base, students, strict=True):
+        teacher, own, now = views_by_stage(nets, after)
+        new = teacher & ~own
+        counts += torch.stack([own.sum(), (now & own).sum(), new.sum(), (now & new).sum()])
+    return ViewCounts(*counts.tolist())
+
+
+def views_by_stage(nets: Nets, after: Nets) -> Bool[Tensor, "3 students k M"]:
+    """Return the views that teachers, students before distillation, and students after it have learned."""
+    known, count = learned_views(nets.nets, nets.draw.task.views), len(after.nets)
+    return torch.stack([known[:count], known[-count:], learned_views(after.nets, after.draw.task.views)])
+
+
+def _seconds(runs: Sequence[Nets]) -> float:
+    return sum(nets.seconds for nets in runs)
+
+
+#: The estimators of the chapter's claims, by id.
+ESTIMATORS: Mapping[str, Callable[..., Measurement]] = {
+    "self-distill": self_distill,
+    "self-distill-product": self_distill_product,
+}

@@ -1,0 +1,60 @@
+"""Nets that were not trained: their weights, or their outputs, are written by the test."""
+
+from dataclasses import replace
+
+import torch
+import torch.nn.functional as nnf
+
+from mvtheory import MultiView, PatchNets
+from mvtheory.experiments.nets import Nets
+from mvtheory.experiments.settings import STUDENT_SETTING
+from mvtheory.run import History
+
+#: Three members and two students on three classes; inputs hold views and nothing else, weak ones of strength 0.3.
+EXACT = replace(
+    STUDENT_SETTING,
+    task=MultiView(
+        k=3, P=8, d=12, s=1.5, weak=(0.3, 0.3), rho=0.0, Gamma=0.1, noise_signal=0.0, noise_background=0.0, frame="axes"
+    ),
+    multi=60,
+    single=2,
+    m=2,
+    members=3,
+    students=2,
+    test_single=60,
+    test_multi=90,
+)
+
+
+def readers(draw, held, size=9.0):
+    """Nets with a neuron of length `size` for each view that they hold: a list over nets, classes, views of 0 or 1."""
+    views = draw.task.views  # [k, M, d]
+    W = size * torch.tensor(held, dtype=torch.float)[..., None] * views
+    return of(draw, PatchNets(W, draw.setting.activation))
+
+
+def of(draw, nets, **outputs):
+    """Nets of a data set with their outputs, or with those that are given: ``single=F``."""
+    data = {"train": draw.train, "single": draw.test_single, "multi": draw.test_multi}
+    outputs = {where: outputs.get(where, nets(sample.x)) for where, sample in data.items()}
+    L, k, M = len(nets), draw.setting.task.k, draw.setting.task.M
+    flat = torch.zeros(1, L)
+    history = History(torch.zeros(1, dtype=torch.int64), flat, flat, flat, flat, torch.zeros(1, L, k, M))
+    return Nets(draw, nets, outputs, {where: sample.y for where, sample in data.items()}, history, 1.5)
+
+
+def answering(draw, wrong):
+    """Nets that misclassify those single-view test inputs that are marked: bool, shape [L, n]."""
+    y, k = draw.test_single.y, draw.setting.task.k
+    answers = torch.where(wrong, (y + 1) % k, y)
+    nets = PatchNets(torch.zeros(len(wrong), k, 1, draw.setting.task.d), draw.setting.activation)
+    return of(draw, nets, single=nnf.one_hot(answers, k).float())
+
+
+def use(monkeypatch, module, **by_study):
+    """Let an estimator's module find these nets, by the name of the study: lists over data sets."""
+
+    def each_draw(study, draws, setting, *args):
+        return by_study[study.__name__]
+
+    monkeypatch.setattr(module, "each_draw", each_draw)

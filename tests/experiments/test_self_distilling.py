@@ -1,0 +1,92 @@
+"""Students of single nets: what is measured, on nets whose answers are known."""
+
+from itertools import combinations
+
+import hand_made
+import numpy as np
+import pytest
+import torch
+from hand_made import EXACT, answering, readers
+
+from mvtheory.experiments import self_distilling
+from mvtheory.experiments.nets import Draw
+from mvtheory.experiments.self_distilling import (
+    ESTIMATORS,
+    both_wrong,
+    count_views,
+    pair_error,
+    pairs_wrong,
+    views_by_stage,
+)
+
+ONE, TWO, BOTH = ([[a, b]] * 3 for a, b in ((1, 0), (0, 1), (1, 1)))
+P, POINTS = EXACT.students, EXACT.test_single
+
+
+@pytest.fixture
+def base():
+    """Five nets of two data sets, which err at random."""
+    rng = torch.Generator().manual_seed(0)
+    return [answering(Draw(number, EXACT), torch.rand(5, POINTS, generator=rng) < 0.4) for number in (1, 2)]
+
+
+def after_distillation(base, wrong):
+    return [answering(nets.draw, marked) for nets, marked in zip(base, wrong, strict=True)]
+
+
+def mistakes(nets):
+    return nets.outputs["single"].argmax(-1) != nets.labels("single")
+
+
+def test_a_student_shares_errors_with_the_net_of_its_own_number(base):
+    wrong = mistakes(base[0]).double().numpy()
+    assert both_wrong(base[0]).tolist() == pytest.approx([(wrong[0] * wrong[3]).mean(), (wrong[1] * wrong[4]).mean()])
+
+
+def test_any_two_nets_could_have_been_teacher_and_student(base):
+    wrong = mistakes(base[0]).double().numpy()
+    by_hand = np.mean([(wrong[a] * wrong[b]).mean() for a, b in combinations(range(5), 2)])
+    assert pairs_wrong(base[0]) == pytest.approx(by_hand)
+
+
+def test_students_that_err_where_both_did_have_the_error_of_all_pairs(base, monkeypatch):
+    students = after_distillation(base, [mistakes(nets)[:P] & mistakes(nets)[-P:] for nets in base])
+    hand_made.use(monkeypatch, self_distilling, singles=base, distilled_students=students)
+    found, product = (ESTIMATORS[id]([1, 2], EXACT) for id in ("self-distill", "self-distill-product"))
+    assert found.estimate.value == pytest.approx(np.mean([pairs_wrong(nets) for nets in base]))
+    assert found.raw.value == pytest.approx(np.mean([both_wrong(nets).mean() for nets in base]))
+    assert found.raw.value != pytest.approx(found.estimate.value)
+    assert product.estimate.value == pytest.approx(0, abs=1e-7)  # shares are in single precision
+    assert product.raw is None
+    for measured in (found, product):
+        assert (measured.estimate.nets, measured.estimate.draws, measured.seconds) == (4, 2, 3.0)
+
+
+def test_students_without_errors_are_adjusted_as_well_and_nothing_is_clipped(base, monkeypatch):
+    students = after_distillation(base, [torch.zeros(P, POINTS, dtype=torch.bool)] * 2)
+    hand_made.use(monkeypatch, self_distilling, singles=base, distilled_students=students)
+    monkeypatch.setattr(self_distilling, "pairs_wrong", lambda nets: 0.0)
+    found, product = (ESTIMATORS[id]([1, 2], EXACT) for id in ("self-distill", "self-distill-product"))
+    shared = -np.mean([both_wrong(nets).mean() for nets in base])
+    assert (found.estimate.value, product.estimate.value) == pytest.approx((shared, shared))
+    assert found.raw.value == 0
+
+
+def test_a_pair_of_nets_errs_where_its_average_does():
+    draws = [Draw(number, EXACT) for number in (1, 2)]
+    same = [readers(draw, [ONE, TWO, BOTH, ONE, TWO]) for draw in draws]
+    other = [readers(draw, [ONE, TWO, BOTH, TWO, TWO]) for draw in draws]
+    assert pair_error(same).value == pytest.approx(0.5)
+    assert pair_error(other).value == pytest.approx(0.25)  # the first pair holds both views, the second one
+
+
+def test_views_are_counted_by_who_knew_them():
+    draw = Draw(1, EXACT)
+    base = readers(draw, [ONE, BOTH, ONE, TWO, TWO])  # students 3 and 4 learn from nets 0 and 1
+    after = readers(draw, [BOTH, ONE])
+    learned = views_by_stage(base, after)
+    assert learned[:, :, 0].tolist() == [
+        [[True, False], [True, True]], [[False, True], [False, True]], [[True, True], [True, False]]
+    ]  # fmt: skip
+    counts = count_views([base, base], [after, after])
+    assert counts == (12, 6, 12, 12)  # three classes, two students, two data sets; the second gave its own view up
