@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from mvtheory.claims import predict
+from mvtheory.claims import Claim
 from mvtheory.data import MultiView
 from mvtheory.distillation import Distillation, OneSided, OnOff
 from mvtheory.ensemble import average, predict_lottery, view_outputs
@@ -30,7 +30,7 @@ def start(seed, q=3):
 
 
 def verdict(name, values, nets):
-    claim = predict(name, "on a small problem", *RANGES[name], chapter="tests")
+    claim = Claim(name, "on a small problem", RANGES[name], "tests", "our tolerance", "small")
     return claim.measure(over_draws(values, points=1000, nets=nets), seconds=0).verdict
 
 
@@ -41,19 +41,19 @@ def trained():
     return {seed: train(start(seed), draw(seed)[1], schedule=schedule).nets for seed in SEEDS}
 
 
-def learn(trained, rule):
+def student_errors(trained, rule):
     """Errors of a student of each draw under a rule."""
-    lesson, errors = Schedule(steps=300, stop_loss=0.005, eta=1000.0), []
+    schedule, errors = Schedule(steps=300, stop_loss=0.005, eta=1000.0), []
     for seed, nets in trained.items():
         _, data, test = draw(seed)
         G = average(nets[:TEACHERS](data.x))[None]
-        student = train(nets[TEACHERS:], data, Distillation(data.y, G, rule, 6.0), lesson).nets
+        student = train(nets[TEACHERS:], data, Distillation(data.y, G, rule, 6.0), schedule).nets
         errors.append(error_rate(student(test.x), test.y))
     return errors
 
 
 class Opposite(OnOff):
-    """Pushes away from the teacher: another sign."""
+    """Moves away from the teacher: another sign."""
 
     def __call__(self, F, G):
         penalty, output_grad = super().__call__(F, G)
@@ -72,15 +72,15 @@ def test_the_verdicts_hold_where_nothing_is_changed(trained):
     assert verdict("single", single, None) == "holds"
     assert verdict("ensemble", ensemble, 18) == "holds"
     assert verdict("lottery", lottery, 18) == "holds"
-    assert verdict("distill", learn(trained, OnOff.for_average(TEACHERS)), None) == "holds"
+    assert verdict("distill", student_errors(trained, OnOff.for_average(TEACHERS)), None) == "holds"
 
 
 def test_another_sign_turns_the_student(trained):
-    assert verdict("distill", learn(trained, Opposite.for_average(TEACHERS)), None) == "fails"
+    assert verdict("distill", student_errors(trained, Opposite.for_average(TEACHERS)), None) == "fails"
 
 
 def test_one_side_alone_turns_the_student(trained):
-    assert verdict("distill", learn(trained, OneSided()), None) != "holds"
+    assert verdict("distill", student_errors(trained, OneSided()), None) != "holds"
 
 
 def test_another_exponent_turns_single_nets():

@@ -1,10 +1,9 @@
-"""The study on a small setting: who is trained on what, and that chapters share the work."""
+"""The book's nets in a small setting: who is trained on what, and that chapters share the work."""
 
 import os
 import subprocess
 import sys
 from dataclasses import replace
-from math import comb
 
 import numpy as np
 import pytest
@@ -13,18 +12,12 @@ import torch
 from mvtheory import training
 from mvtheory.data import MultiView
 from mvtheory.distillation import Distillation, OnOff, Temperature
-from mvtheory.ensemble import predict_lottery
 from mvtheory.experiments.base import DRAWS
-from mvtheory.experiments.control_variate import (
-    expected_uncovered,
-    lottery_control_variate,
-)
 from mvtheory.experiments.nets import (
     Draw,
     distilled_students,
     each_draw,
     singles,
-    summary,
     trained_average,
 )
 from mvtheory.experiments.settings import NET_SETTING, STUDENT_SETTING
@@ -73,7 +66,7 @@ def test_a_draw_has_the_sizes_of_its_setting_and_its_own_frame():
     assert not torch.equal(draw.test_single.strength, other.test_single.strength)
 
 
-def test_members_and_pupils_are_nets_that_differ_by_seed_alone():
+def test_members_and_students_are_nets_that_differ_by_seed_alone():
     draw = Draw(1, SMALL)
     nets = singles(draw)
     alone = train(draw.init(4, 1), draw.train, None, SMALL.schedule).nets
@@ -86,23 +79,23 @@ def test_members_and_pupils_are_nets_that_differ_by_seed_alone():
 
 
 @pytest.mark.parametrize("teacher", ["ensemble", "single"])
-def test_a_pupil_goes_on_from_its_labels_with_its_teacher(teacher):
+def test_a_student_goes_on_from_its_labels_with_its_teacher(teacher):
     draw = Draw(1, SMALL)
     base = singles(draw)
     G = base.outputs["train"][:3]
     G = torch.stack([G.mean(0)] * 2) if teacher == "ensemble" else G[:2]
-    rule = OnOff(threshold=0.1 if teacher == "ensemble" else 0.3)  # one of three members says on
-    lesson = Distillation(draw.train.y, G, rule, SMALL.weight)
-    by_hand = train(base.students.nets, draw.train, lesson, SMALL.distillation_schedule).nets
-    taught = distilled_students(draw, teacher)
-    torch.testing.assert_close(taught.nets.W, by_hand.W)
-    assert not torch.equal(taught.nets.W, base.students.nets.W)
-    assert not torch.equal(taught.nets.W, distilled_students(draw, teacher, Temperature()).nets.W)
+    rule = OnOff(threshold=0.1 if teacher == "ensemble" else 0.3)  # one of three members is on
+    objective = Distillation(draw.train.y, G, rule, SMALL.weight)
+    by_hand = train(base.students.nets, draw.train, objective, SMALL.distillation_schedule).nets
+    distilled = distilled_students(draw, teacher)
+    torch.testing.assert_close(distilled.nets.W, by_hand.W)
+    assert not torch.equal(distilled.nets.W, base.students.nets.W)
+    assert not torch.equal(distilled.nets.W, distilled_students(draw, teacher, Temperature()).nets.W)
 
 
 def test_what_was_trained_once_is_not_trained_again(monkeypatch):
     draws = each_draw(singles, [2, 1], SMALL)
-    monkeypatch.setattr("mvtheory.experiments.nets.train", None)  # a call would fail
+    monkeypatch.setattr("mvtheory.training.loss_and_gradient", None)  # a step would fail
     again = each_draw(singles, [1, 2], SMALL)
     assert [nets.draw.number for nets in draws] == [2, 1]
     assert torch.equal(draws[1].nets.W, again[0].nets.W)
@@ -155,59 +148,6 @@ def test_draws_that_another_process_has_in_hand_come_last():
     assert calls == [(1, False), (2, False), (1, True)]
 
 
-def test_the_summary_measures_what_it_names():
-    found = summary([1, 2], SMALL, SMALL)
-    joint = [trained_average(Draw(number, SMALL)).average_error("single") for number in (1, 2)]
-    members = [singles(Draw(number, SMALL)).members for number in (1, 2)]
-    by_hand = [
-        float((nets.outputs["single"].mean(0).argmax(-1) != nets.labels("single")).double().mean()) for nets in members
-    ]
-    assert found["trained average"].value == pytest.approx(np.mean(joint))
-    assert found["ensemble"].value == pytest.approx(np.mean(by_hand))
-    assert [found[kind].nets for kind in found] == [10, 6, 4, 4, 4]
-    assert {estimate.draws for estimate in found.values()} == {2}
-
-
-def test_luck_is_what_the_drawn_lots_say_beyond_their_expectation():
-    draw = Draw(3, replace(SMALL, test_single=60))
-    views, test = draw.task.views, draw.test_single
-    named = predict_lottery(draw.init(0, 5), views, draw.train)
-    many = predict_lottery(draw.init(7000, 4000), views, draw.train)
-    blind = [[int(named[net, y]) != int(kept) for y, kept in zip(test.y, test.kept, strict=True)] for net in range(5)]
-    assert np.mean(blind, 1).tolist() == [0.5] * 5  # balanced inputs: whatever a net drew, it lacks a half
-    assert lottery_control_variate(draw, [[0], [3]]) == pytest.approx(0)
-
-    three = Draw(3, replace(SMALL, task=replace(SMALL.task, M=3, P=9), test_single=90))
-    assert lottery_control_variate(three, [[0], [3]]) == pytest.approx(
-        0
-    )  # of three views it lacks two, in theory and here
-
-    pairs = [(0, 1), (2, 4)]
-    drawn = np.mean([np.logical_and(blind[a], blind[b]) for a, b in pairs])
-    pi = many.double().mean(0)  # of the second view
-    expected = float((pi**2 + (1 - pi) ** 2).mean() / 2)
-    # 400 lots: the standard deviation of pi is at most 0.5 / 20, that of (pi^2 + (1 - pi)^2) / 2 at most that
-    assert lottery_control_variate(draw, pairs) == pytest.approx(drawn - expected, abs=0.05)
-
-
-@pytest.mark.parametrize("L", [1, 2, 7])
-def test_nets_that_all_lack_a_view_are_counted_without_bias(L):
-    draw = Draw(3, SMALL)
-    named = predict_lottery(draw.init(100_000, 400), draw.task.views, draw.train)
-    wins = torch.nn.functional.one_hot(named, 2).sum(0).flatten().tolist()
-    expected = np.mean([comb(400 - won, L) / comb(400, L) for won in wins])  # L of 400, without replacement
-    assert expected_uncovered(draw, L) == pytest.approx(expected, rel=1e-9)
-    assert expected_uncovered(draw, 1) == pytest.approx(0.5)
-    with pytest.raises(ValueError, match=r"L must be an integer >= 1 and <= 400; got 401"):
-        expected_uncovered(draw, 401)
-
-
-def test_the_luck_of_all_nets_vanishes_on_average():
-    draws = [Draw(number, SMALL) for number in range(1, 25)]
-    found = np.array([lottery_control_variate(draw, [(0, 1), (2, 3)]) for draw in draws])
-    assert abs(found.mean()) < 4 * found.std(ddof=1) / np.sqrt(len(found))
-
-
 def test_a_trained_average_starts_from_the_first_seeds():
     draw = Draw(1, SMALL)
     W = trained_average(draw).nets.W
@@ -215,8 +155,8 @@ def test_a_trained_average_starts_from_the_first_seeds():
     assert moved[0].norm() < 0.9 * moved[1].norm()
 
 
-def test_full_mode_takes_five_times_the_draws_and_begins_with_the_same():
-    code = "from mvtheory.experiments.nets import DRAWS; print(*DRAWS)"
+def test_full_mode_takes_five_times_the_data_sets_and_begins_with_the_same():
+    code = "from mvtheory.experiments.base import DRAWS; print(*DRAWS)"
     found = {}
     for mode in ("0", "1", "yes"):
         run = subprocess.run(
@@ -229,8 +169,6 @@ def test_full_mode_takes_five_times_the_draws_and_begins_with_the_same():
 
 
 def test_bad_input_is_named():
-    with pytest.raises(ValueError, match=r"size of a group .* must be one of 2; got 1"):
-        lottery_control_variate(Draw(1, SMALL), [(0, 1), (2,)])
     with pytest.raises(ValueError, match=r"teacher must be one of 'ensemble', 'single'; got 'crowd'"):
         distilled_students(Draw(1, SMALL), "crowd")
     with pytest.raises(ValueError, match=r"number must be an integer >= 1; got 0"):
