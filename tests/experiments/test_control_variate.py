@@ -46,7 +46,7 @@ def test_the_variate_is_what_the_learned_views_say_beyond_their_expectation():
     uncovered = np.mean([np.logical_and(lacking[a], lacking[b]) for a, b in pairs])
     pi = many.double().mean(0)  # of the second view
     expected = float((pi**2 + (1 - pi) ** 2).mean() / 2)
-    # 400 initialisations: the standard deviation of pi is at most 0.5 / 20, that of (pi^2 + (1 - pi)^2) / 2 at most that
+    # 400 initialisations: the standard deviation of pi is at most 0.5 / 20, and so is that of (pi^2 + (1 - pi)^2) / 2
     assert lottery_control_variate(draw, pairs) == pytest.approx(uncovered - expected, abs=0.05)
 
 
