@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache, partial
+from itertools import combinations
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -19,7 +20,10 @@ from mvtheory.model import PatchNets
 
 __all__ = [
     "ESTIMATORS",
+    "all_choices",
     "average_errors",
+    "curves_by_choices",
+    "disjoint_choices",
     "error_curves",
     "factor",
     "pooled",
@@ -50,6 +54,28 @@ def random_choices(nets: int, largest: int, count: int = 100, seed: int = 0) -> 
     rng = np.random.default_rng(seed)
     choices = {L: [rng.permutation(nets)[:L].tolist() for _ in range(count)] for L in range(1, largest + 1)}
     return choices | {1: [[net] for net in range(nets)]}
+
+
+def all_choices(nets: int, largest: int) -> dict[int, list[tuple[int, ...]]]:
+    """Return, by size, all choices of 1, 2, ..., `largest` of so many nets.
+
+    Examples
+    --------
+    >>> all_choices(3, 2)
+    {1: [(0,), (1,), (2,)], 2: [(0, 1), (0, 2), (1, 2)]}
+    """
+    return {L: list(combinations(range(nets), L)) for L in range(1, largest + 1)}
+
+
+def disjoint_choices(nets: int, largest: int) -> dict[int, list[range]]:
+    """Return, by size, disjoint groups of 1, 2, ..., `largest` of so many nets; left-over nets are in none.
+
+    Examples
+    --------
+    >>> disjoint_choices(5, 2)[2]
+    [range(0, 2), range(2, 4)]
+    """
+    return {L: [range(i, i + L) for i in range(0, nets - L + 1, L)] for L in range(1, largest + 1)}
 
 
 def average_errors(
@@ -112,10 +138,29 @@ def error_curves(
     seconds : float
     """
     base = each_draw(singles, draws, setting)
-    choices = random_choices(setting.nets, setting.members)
+    raw, adjusted = curves_by_choices(base, random_choices(setting.nets, setting.members))
+    return raw, adjusted, sum(nets.seconds for nets in base)
+
+
+def curves_by_choices(
+    base: Sequence[Nets], choices: Mapping[int, Sequence[Sequence[int]]]
+) -> tuple[Float[np.ndarray, "draws L"], Float[np.ndarray, "draws L"]]:
+    """Return errors of averages on single-view inputs by size, for each data set: as met, and adjusted.
+
+    Parameters
+    ----------
+    base : sequence of Nets
+        Nets of the data sets.
+    choices : dict of int to lists of lists of int
+        By size, the numbers of the nets in each average.
+
+    Returns
+    -------
+    raw, adjusted : array, shape [draws, L]
+    """
     raw = np.array([average_errors(nets.outputs["single"], nets.labels("single"), choices) for nets in base])
     variate = [[lottery_control_variate(nets.draw, some) for some in choices.values()] for nets in base]
-    return raw, raw - np.array(variate), sum(nets.seconds for nets in base)
+    return raw, raw - np.array(variate)
 
 
 def ensemble(draws: Sequence[int] = DRAWS, setting: Setting = NET_SETTING) -> Measurement:

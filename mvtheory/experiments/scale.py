@@ -1,7 +1,8 @@
 r"""What grows with the number of classes: the law at k up to 1000, and the cost of a training step.
 
-Both functions are made for :class:`mvtheory.sweeps.sweep.Sweep`. Seconds are processor seconds on one thread: they vary
-less than wall time where other work shares the machine.
+The functions :func:`law` and :func:`step` are made for :class:`mvtheory.sweeps.sweep.Sweep`, which keeps what they
+return; the claims are measured on its tables. Seconds are those of the processor, on one thread: they vary less than
+wall time where other work shares the machine.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from itertools import combinations
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,22 +18,54 @@ import torch
 
 from mvtheory._check import check_choice, check_int
 from mvtheory.data import MultiView
-from mvtheory.ensemble import average, learned_views
+from mvtheory.ensemble import learned_views
+from mvtheory.experiments.base import FULL, Measurement
+from mvtheory.experiments.ensembling import all_choices, average_errors, factor
 from mvtheory.experiments.nets import Draw
 from mvtheory.experiments.settings import NET_SETTING
-from mvtheory.measurement import Estimate, error_rate, over_draws
+from mvtheory.measurement import Estimate, over_draws
 from mvtheory.model import PatchNets, SReLU
 from mvtheory.reduced.reduction import OwnViewNets, draw_strengths
 from mvtheory.reduced.sparse_training import train_reduced
+from mvtheory.sweeps.sweep import Sweep
 from mvtheory.training import Schedule, train
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-__all__ = ["FOLD", "STUDIES", "exponents", "law", "step"]
+__all__ = [
+    "CLASSES",
+    "ESTIMATORS",
+    "FOLD",
+    "SIZES",
+    "STUDIES",
+    "TIMED_SIZES",
+    "average_error",
+    "error_factor",
+    "exponents",
+    "law",
+    "law_by_classes",
+    "step",
+    "time_by_classes",
+    "time_by_size",
+]
 
 #: Nets of a cell of :func:`law`.
 FOLD = 4
+
+#: Numbers of classes at which the law is measured.
+CLASSES = (10, 30, 100, 300, 1000)
+
+#: Sizes of averages.
+SIZES = range(1, FOLD + 1)
+
+#: What :func:`step` is timed over.
+TIMED_SIZES = ("N", "P", "k", "m", "L", "d")
+
+_TIMED = tuple(range(701, 726 if FULL else 706))  # the data sets on which steps are timed
+_LAW = _TIMED[: 3 * len(_TIMED) // 5]  # those of a thousand classes
+
+_TEST = 2000  # single-view test inputs, or two for each class
 
 
 def law(
@@ -49,8 +82,8 @@ def law(
 ) -> dict[str, float]:
     """Train four nets in the noise-free reduction, and average them.
 
-    The data are those of :data:`mvtheory.experiments.nets.NET_SETTING` with `k` classes in place of ten, and no
-    noise. The other defaults were chosen on draws 521 to 525.
+    The data are those of :data:`mvtheory.experiments.settings.NET_SETTING` with `k` classes in place of ten, and no
+    noise. The other defaults were chosen on data sets 521 to 525.
 
     Parameters
     ----------
@@ -63,9 +96,9 @@ def law(
     q, varrho, sigma_0, max_change
         Activation, initial scale, and largest change of a neuron in a step.
     seed : int, >= 0
-        Which four nets of the draw.
+        Which four nets of the data set.
     draw : int, >= 1
-        Which data draw.
+        Number of the data set.
 
     Returns
     -------
@@ -81,7 +114,7 @@ def law(
         NET_SETTING.task, k=k, P=2 * (NET_SETTING.task.C_p + k - 1), d=2 * k, noise_signal=0.0, noise_background=0.0
     )
     data, _ = draw_strengths(task, per_class * k, seed=first + 1)
-    test, _ = draw_strengths(task, 0, max(2 * k, 2000), seed=first + 2, balanced=True)
+    test, _ = draw_strengths(task, 0, max(2 * k, _TEST), seed=first + 2, balanced=True)
     activation, number = SReLU(q, varrho), first + 100 + FOLD * check_int("seed", seed, low=0)
     # Products of a Gaussian neuron with orthonormal views are independent, so they can be drawn without the rest.
     W = PatchNets.init(FOLD, k=k, m=m, d=2, sigma_0=sigma_0, seed=number).W
@@ -90,14 +123,11 @@ def law(
     start = time.process_time()
     end = train_reduced(nets, data, Schedule(steps=20_000, stop_loss=0.02, eta=3000.0 * k, max_change=max_change))
     seconds = time.process_time() - start
-    F = end.nets(test.x)
-    errors = {
-        f"average_{L}": float(np.mean([error_rate(average(F[list(c)]), test.y) for c in combinations(range(FOLD), L)]))
-        for L in range(1, FOLD + 1)
-    }
+    errors = average_errors(end.nets(test.x), test.y, all_choices(FOLD, FOLD))
     both = learned_views(end.nets, torch.eye(2).expand(k, 2, 2)).all(-1).double().mean()
     steps = end.steps.double().mean()
-    return errors | {
+    return {
+        **{f"average_{L}": float(error) for L, error in zip(SIZES, errors, strict=True)},
         "both": float(both),
         "loss": float(end.loss.mean()),
         "steps": float(steps),
@@ -113,7 +143,7 @@ def step(k: int, d: int, N: int, P: int, m: int, L: int, *, seed: int, draw: int
     k, d, N, P, m, L : int, >= 1
         Classes, dimension, inputs, patches, neurons per class, nets; P and d must have room for 2 k views.
     seed, draw : int
-        Of the nets and of the data; the time should not depend on them.
+        Of the nets, and number of the data set; the time should not depend on them.
 
     Returns
     -------
@@ -133,7 +163,7 @@ def step(k: int, d: int, N: int, P: int, m: int, L: int, *, seed: int, draw: int
 
 
 def exponents(table: DataFrame, value: str, sizes: Sequence[str]) -> dict[str, Estimate]:
-    """Fit a product of powers, value = c * size_1^a_1 * size_2^a_2 ..., to each draw of a sweep.
+    """Fit a product of powers, value = c * size_1^a_1 * size_2^a_2 ..., to each data set of a sweep.
 
     Parameters
     ----------
@@ -147,7 +177,7 @@ def exponents(table: DataFrame, value: str, sizes: Sequence[str]) -> dict[str, E
     Returns
     -------
     dict of str to Estimate
-        Each size's exponent, with Student's interval over the draws.
+        Each size's exponent, with Student's interval over the data sets.
     """
     for name in (value, *sizes):
         check_choice("column of table", name, list(table))
@@ -161,5 +191,81 @@ def exponents(table: DataFrame, value: str, sizes: Sequence[str]) -> dict[str, E
     return {name: over_draws([[fit[i]] for fit in fits], points=None) for i, name in enumerate(sizes)}
 
 
+def law_by_classes(draws: Sequence[int] = _LAW, k: Sequence[int] = CLASSES) -> DataFrame:
+    """Return the sweep of :func:`law` over numbers of classes."""
+    return Sweep(law, {"k": list(k)}, draws=draws).run("sequential", progress=False)
+
+
+def time_by_size(draws: Sequence[int] = _TIMED) -> DataFrame:
+    """Return the sweep of :func:`step` around a middle size, each of its six numbers made four times as large.
+
+    The column ``work`` is the product of all but the dimension.
+    """
+    middle = {"N": 128, "P": 64, "k": 8, "m": 8, "L": 2, "d": 64}
+    grids = [{n: [v * 4 if n == name else v] for n, v in middle.items()} for name in TIMED_SIZES]
+    table = Sweep(step, [*grids, {n: [v] for n, v in middle.items()}], draws=draws).run("sequential", progress=False)
+    return table.assign(work=table[["N", "P", "k", "m", "L"]].prod(axis=1))
+
+
+def time_by_classes(draws: Sequence[int] = _TIMED) -> DataFrame:
+    """Return the sweep of :func:`step` over numbers of classes, where inputs, patches and dimensions grow with them."""
+    grids = [{"k": [k], "N": [10 * k], "P": [2 * k], "d": [4 * k], "m": [8], "L": [2]} for k in (12, 16, 24, 32)]
+    return Sweep(step, grids, draws=draws).run("sequential", progress=False)
+
+
+def average_error(table: DataFrame, L: int) -> Estimate:
+    """Return the error of averages of `L` nets from a table of :func:`law`, over its rows."""
+    return over_draws(table[f"average_{L}"].to_numpy()[:, None], points=_TEST, nets=FOLD * len(table))
+
+
+def error_factor(table: DataFrame) -> Estimate:
+    """Return the factor by which one more net multiplies the error, from a table of :func:`law`, over its rows."""
+    rows = table[[f"average_{L}" for L in SIZES]].to_numpy()
+    return over_draws([[factor(row)] for row in rows], points=None, nets=FOLD * len(table))
+
+
+def single_k1000(draws: Sequence[int] = _LAW) -> Measurement:
+    """Measure the error of single nets at a thousand classes, in the reduction."""
+    table = law_by_classes(draws, (1000,))
+    return Measurement(average_error(table, 1), _seconds(table))
+
+
+def law_k1000(draws: Sequence[int] = _LAW) -> Measurement:
+    """Measure the factor by which one more net multiplies the error at a thousand classes, in the reduction."""
+    table = law_by_classes(draws, (1000,))
+    return Measurement(error_factor(table), _seconds(table))
+
+
+def _cost(size: str, draws: Sequence[int] = _TIMED) -> Measurement:
+    table = time_by_size(draws)
+    return Measurement(exponents(table, "step_seconds", ["work", "d"])[size], _seconds(table))
+
+
+def cost_classes(draws: Sequence[int] = _TIMED) -> Measurement:
+    """Measure the exponent in k of the seconds of a step of the full model."""
+    table = time_by_classes(draws)
+    return Measurement(exponents(table, "step_seconds", ["k"])["k"], _seconds(table))
+
+
+def _of_reduction(value: str, draws: Sequence[int] = _LAW) -> Measurement:
+    table = law_by_classes(draws, [k for k in CLASSES if k >= 30])
+    return Measurement(exponents(table, value, ["k"])["k"], _seconds(table))
+
+
+def _seconds(table: DataFrame) -> float:
+    return float(table["seconds"].sum())
+
+
 #: Functions for sweeps, by name.
 STUDIES: Mapping[str, Callable[..., Mapping[str, float]]] = {"law": law, "step": step}
+
+#: The estimators of the chapter's claims, by id.
+ESTIMATORS: Mapping[str, Callable[..., Measurement]] = {
+    "single-k1000": single_k1000,
+    "law-k1000": law_k1000,
+    "cost-exponents": partial(_cost, "work"),
+    "cost-dimension": partial(_cost, "d"),
+    "cost-classes": cost_classes,
+    "cost-classes-reduced": partial(_of_reduction, "step_seconds"),
+    "steps-classes": partial(_of_reduction, "steps"),
+}

@@ -7,7 +7,17 @@ import pytest
 import torch
 import xarray as xr
 
-from mvtheory import AverageCrossEntropy, CrossEntropy, Distillation, MultiView, OnOff, Schedule, SReLU, average, train
+from mvtheory import (
+    AverageCrossEntropy,
+    CrossEntropy,
+    Distillation,
+    MultiView,
+    OnOff,
+    Schedule,
+    SReLU,
+    average,
+    train,
+)
 from mvtheory.experiments.base import one_thread, select
 from mvtheory.experiments.lazy_scales import LazyStudy
 from mvtheory.experiments.nets import Draw

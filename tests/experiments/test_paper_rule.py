@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 from reference import refused
 
-from mvtheory import Distillation, MultiView, OneSided, OnOff, PatchNets, Schedule, SReLU, train
+from mvtheory import (
+    Distillation,
+    MultiView,
+    OneSided,
+    OnOff,
+    PatchNets,
+    Schedule,
+    SReLU,
+    train,
+)
 from mvtheory.experiments import paper_rule
 from mvtheory.experiments.base import labelled, select
 from mvtheory.experiments.nets import Draw

@@ -2,36 +2,50 @@
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
-import torch
 from reference import refused
 
-from mvtheory import Schedule, SReLU, average, error_rate, over_draws, predict, train
+from mvtheory import Claim, SReLU, average, error_rate, over_draws
+from mvtheory.experiments.base import select
 from mvtheory.experiments.nets import Draw
-from mvtheory.experiments.phase_diagram import CLEAN, PhaseStudy, reduced
-from mvtheory.reduced.reduction import reduce_to_own_views
+from mvtheory.experiments.phase_diagram import PhaseDiagram
+from mvtheory.experiments.problem import NOISE_FREE, Problem, weaken_second_view
+from mvtheory.training import Schedule
 
 DRAWS = (301, 302, 303)
-SMALL = replace(CLEAN, multi=400, test_single=400)
+SMALL = replace(NOISE_FREE, multi=400, test_single=400)
 
 
-def test_the_map_has_both_sides(tmp_path, monkeypatch):
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("MVTHEORY_CACHE", str(tmp_path))
-    study = PhaseStudy(q=(3,), scale=(0.01, 1.0), varrho=(6.0,), nets=4, draw=301, setting=SMALL)
-    error, untrained, seconds = study.run()
-    assert error.shape == untrained.shape == (1, 1, 2)
-    assert not untrained.any()
-    assert error[0, 0, 0] > 0.35
-    assert error[0, 0, 1] < 0.1
-    again = study.run()
-    assert np.array_equal(again[0], error)
-    assert again[2] == seconds
 
 
-def test_nets_that_ran_out_of_steps_are_told():
-    _, _, losses = reduced(Draw(301, SMALL), range(2), steps=3)
-    assert (losses > 2).all()
+def test_the_map_has_both_sides():
+    diagram = PhaseDiagram(draws=(301,), q=(3,), scale=(0.01, 1.0), varrho=(6.0,), setting=SMALL)
+    data = diagram.run()
+    assert dict(data.sizes) == {"draw": 1, "q": 1, "varrho": 1, "scale": 2}
+    assert not data.untrained.any()
+    assert select(data, "error", draw=301, q=3, varrho=6.0, scale=0.01) > 0.35
+    assert select(data, "error", draw=301, q=3, varrho=6.0, scale=1.0) < 0.1
+    again = diagram.run()
+    assert again.identical(data)
+    assert again.seconds == data.seconds
+
+
+def test_points_stand_where_their_labels_say():
+    diagram = PhaseDiagram(draws=(301,), q=(2, 3), scale=(0.1, 0.3), varrho=(3.0, 6.0), nets=1, steps=4, setting=SMALL)
+    data = diagram.run()
+    for q, varrho, scale in [(2, 6.0, 0.1), (3, 3.0, 0.3)]:
+        point = replace(SMALL, activation=SReLU(q, varrho), sigma_0=scale * varrho)
+        start = Problem.reduced(Draw(301, point), 1)
+        end = start.trained(replace(start.schedule, steps=4))
+        assert select(data, "error", draw=301, q=q, varrho=varrho, scale=scale) == end.errors.mean()
+
+
+def test_nets_that_ran_out_of_steps_are_marked():
+    data = PhaseDiagram(draws=(301,), q=(3,), scale=(0.005,), varrho=(12.0,), nets=2, steps=3, setting=SMALL).run()
+    assert data.untrained.item() == 1
 
 
 @pytest.mark.parametrize(
@@ -41,21 +55,22 @@ def test_nets_that_ran_out_of_steps_are_told():
         ({"scale": (0.1, 0.0)}, "scale must be a finite number"),
         ({"varrho": (-1.0,)}, "varrho must be a finite number"),
         ({"nets": 0}, "nets must be an integer >= 1; got 0"),
+        ({"draws": ()}, "draws must be at least 1 different"),
     ],
 )
 def test_bad_grids_are_refused(change, match):
     with refused(ValueError, match):
-        PhaseStudy(**change)
+        PhaseDiagram(**change)
 
 
 def verdict(errors, low, high):
-    claim = predict("mechanism", "The error of the theory appears.", low, high, chapter="tests")
+    claim = Claim("mechanism", "The error of the theory appears.", (low, high), "tests", "derived", "noise-free")
     return claim.measure(over_draws(errors, points=SMALL.test_single), seconds=0).verdict
 
 
 def singles(**change):
-    """Errors of four single nets of each draw."""
-    return [reduced(Draw(number, replace(SMALL, **change)), range(4))[1] for number in DRAWS]
+    """Errors of four single nets of each data set."""
+    return [Problem.reduced(Draw(number, replace(SMALL, **change)), 4).trained().errors for number in DRAWS]
 
 
 def ensembles(weaken=1.0):
@@ -63,12 +78,9 @@ def ensembles(weaken=1.0):
     errors = []
     for number in DRAWS:
         draw = Draw(number, SMALL)
-        start, views = draw.init(0, 8), draw.task.views
-        nets, data, _ = reduce_to_own_views(start, draw.train, views)
-        data.x[torch.arange(len(data)), data.y, 1, 0] *= weaken
-        run = train(nets, data, schedule=Schedule(steps=600, stop_loss=0.1, eta=4800.0))
-        F = run.nets(reduce_to_own_views(start, draw.test_single, views)[1].x)
-        errors.append([float(error_rate(average(F), draw.test_single.y))])
+        start = Problem.reduced(draw, 8, weaken_second_view(draw.train, weaken))
+        end = start.trained(Schedule(steps=600, stop_loss=0.1, eta=4800.0))
+        errors.append([float(error_rate(average(end.outputs), end.test.y))])
     return errors
 
 

@@ -1,10 +1,14 @@
 """The studies of scale: the law at several sizes, what a step multiplies, exponents that are known."""
 
+from itertools import product
+
 import numpy as np
 import pandas as pd
 import pytest
 from reference import refused, within
 
+from mvtheory.experiments import measure, scale
+from mvtheory.experiments.predictions import CLAIMS
 from mvtheory.experiments.scale import FOLD, exponents, law, step
 
 
@@ -52,6 +56,76 @@ def test_known_exponents_are_found_with_intervals_that_hold_them():
         assert found[name].low < truth < found[name].high
         assert found[name].high - found[name].low < 0.2
     assert found["a"].draws == 6
+
+
+def test_errors_and_factors_are_those_of_the_rows():
+    table = pd.DataFrame({f"average_{L}": [0.48 * 0.5 ** (L - 1), 0.52 * 0.4 ** (L - 1)] for L in range(1, FOLD + 1)})
+    single = scale.average_error(table, 1)
+    assert single.value == pytest.approx(0.5)
+    assert (single.nets, single.draws) == (2 * FOLD, 2)
+    assert scale.average_error(table, 2).value == pytest.approx((0.24 + 0.208) / 2)
+    assert scale.error_factor(table).value == pytest.approx(0.45)
+
+
+@pytest.fixture
+def tables(monkeypatch):
+    """Let sweeps return tables with known powers, and note what was asked of them."""
+    asked = {}
+
+    def sweep(function, grid, draws):
+        asked[function.__name__] = grid, tuple(draws)
+        return Known(function, [grid] if isinstance(grid, dict) else grid, draws)
+
+    monkeypatch.setattr(scale, "Sweep", sweep)
+    return asked
+
+
+class Known:
+    def __init__(self, function, grids, draws):
+        self.function, self.grids, self.draws = function, grids, draws
+
+    def run(self, backend, *, progress):
+        points = [dict(zip(grid, values, strict=True)) for grid in self.grids for values in product(*grid.values())]
+        return pd.DataFrame([self.cell(point, draw) for point in points for draw in self.draws])
+
+    def cell(self, point, draw):
+        noise = 1 + 0.01 * (draw - 702)
+        cell = {**point, "draw": draw, "seconds": 2.0}
+        if self.function is law:
+            averages = {f"average_{L}": 0.5 * (0.5 * noise) ** (L - 1) for L in range(1, FOLD + 1)}
+            k = point["k"] ** noise
+            return cell | averages | {"steps": k**0.5, "step_seconds": k**0.9}
+        work = np.prod([point[name] ** (0.95 * noise) for name in ("N", "P", "k", "m", "L")])
+        return cell | {"step_seconds": work * point["d"] ** (0.7 * noise)}
+
+
+def test_every_claim_of_the_chapter_has_its_estimator():
+    assert list(scale.ESTIMATORS) == [id for id, claim in CLAIMS.items() if claim.chapter == "12-scale"]
+
+
+@pytest.mark.parametrize(
+    ("id", "power"),
+    [
+        ("cost-exponents", 0.95),
+        ("cost-dimension", 0.7),
+        ("cost-classes", 3 * 0.95 + 0.7),  # N, P, k and d grow with k
+        ("cost-classes-reduced", 0.9),
+        ("steps-classes", 0.5),
+    ],
+)
+def test_the_exponents_of_the_claims_are_those_of_the_table(tables, id, power):
+    claim = measure(id, draws=(701, 702, 703))
+    assert claim.measured.value == pytest.approx(power)
+    assert claim.measured.draws == 3
+    assert all(draws == (701, 702, 703) for _, draws in tables.values())
+
+
+def test_the_law_is_measured_at_a_thousand_classes(tables):
+    assert measure("single-k1000", draws=(701, 702, 703)).measured.value == 0.5
+    claim = measure("law-k1000", draws=(701, 703))
+    assert tables["law"] == ({"k": [1000]}, (701, 703))
+    assert claim.measured.value == pytest.approx((0.5 * 0.99 + 0.5 * 1.01) / 2)
+    assert claim.seconds == 4
 
 
 def test_bad_input_is_refused():

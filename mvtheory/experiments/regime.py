@@ -1,0 +1,285 @@
+"""Claims about the regime: the reduction, more views, twice the classes, twice the dimensions."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import lru_cache, partial
+
+import numpy as np
+from jaxtyping import Float
+from torch import Tensor
+
+from mvtheory._check import check_choice
+from mvtheory.distillation import OnOff
+from mvtheory.ensemble import average, view_outputs
+from mvtheory.experiments.base import DRAWS, FULL, Measurement
+from mvtheory.experiments.control_variate import lottery_control_variate
+from mvtheory.experiments.ensembling import (
+    all_choices,
+    average_errors,
+    curves_by_choices,
+    disjoint_choices,
+    factor,
+)
+from mvtheory.experiments.nets import Draw, Nets, distilled_students, each_draw, singles
+from mvtheory.experiments.problem import NOISE_FREE, Problem, vary
+from mvtheory.experiments.settings import NET_SETTING, STUDENT_SETTING, Setting
+from mvtheory.experiments.single_model import single
+from mvtheory.measurement import Estimate, difference_over_draws, over_draws, wrong
+
+__all__ = [
+    "DOUBLED",
+    "ESTIMATORS",
+    "HALF",
+    "MORE_VIEWS",
+    "MORE_VIEWS_REDUCED",
+    "MORE_VIEWS_REDUCED_DRAWS",
+    "STUDENTS_DOUBLED",
+    "distill",
+    "law",
+    "reduced_curves",
+    "reduced_error",
+    "reduction",
+    "self_distill",
+    "share_missed",
+    "student_errors",
+    "views_reduced",
+]
+
+#: The first half of the book's data sets, where nets cost more.
+HALF = DRAWS[: len(DRAWS) // 2]
+
+#: Nets of three and four views a class.
+MORE_VIEWS: Mapping[int, Setting] = {M: vary(NET_SETTING, M=M, P=11 * M, members=6, ensembles=1) for M in (3, 4)}
+
+#: The same for the reduction, where nets cost little.
+MORE_VIEWS_REDUCED: Mapping[int, Setting] = {
+    M: vary(NOISE_FREE, M=M, P=11 * M, multi=800, members=12, students=0) for M in (3, 4)
+}
+
+#: The data sets of the reduction with more views.
+MORE_VIEWS_REDUCED_DRAWS = tuple(range(81, 86))
+
+_TWICE: Mapping[str, Mapping[str, int]] = {
+    "2k": {"k": 2 * NET_SETTING.task.k, "P": 42},
+    "2d": {"d": 2 * NET_SETTING.task.d},
+}
+
+#: Single nets with twice the classes (``"2k"``) and twice the dimensions (``"2d"``), with more training inputs.
+DOUBLED: Mapping[str, Setting] = {
+    size: vary(NET_SETTING, members=4, ensembles=1, multi=698, **twice) for size, twice in _TWICE.items()
+}
+
+_EIGHT = replace(STUDENT_SETTING, members=8, students=1)
+
+#: Students likewise. With twice the classes a class has a view in half as many inputs, so both learning rates double;
+#: and the rule adds up over classes, so its weight halves. With twice the dimensions more noise can be memorised, so
+#: there are twice as many inputs. All this, and the slack, was set on other data sets.
+STUDENTS_DOUBLED: Mapping[str, Setting] = {
+    "2k": vary(
+        _EIGHT,
+        weight=_EIGHT.weight / 2,
+        schedule=replace(_EIGHT.schedule, eta=2 * _EIGHT.schedule.eta),
+        distillation_schedule=replace(_EIGHT.distillation_schedule, eta=2 * _EIGHT.distillation_schedule.eta),
+        **_TWICE["2k"],
+    ),
+    "2d": vary(_EIGHT, multi=2 * _EIGHT.multi, **_TWICE["2d"]),
+}
+
+# Twice the patches add up twice as many small outputs, so *off* ends at three quarters of the cut.
+_SLACK = {"2k": 0.75, "2d": OnOff.slack}
+
+_EIGHTS = tuple(range(1011, 1026 if FULL else 1014))  # data sets of eight nets and a student
+_PAIRS = tuple(range(1031, 1046 if FULL else 1034))  # data sets of one net and a student
+
+
+@lru_cache(maxsize=4)
+def _beside_full(
+    draws: tuple[int, ...], setting: Setting
+) -> tuple[list[Float[Tensor, " L"]], list[Float[np.ndarray, " L"]], float]:
+    """Return where reduced nets learn the views of full ones, and their errors, for each data set; and the seconds."""
+    base, start = each_draw(singles, draws, setting), time.perf_counter()
+    agree, errors = [], []
+    for nets in base:
+        draw = Draw(nets.draw.number, replace(setting, single=0))
+        small = Problem.reduced(draw, len(nets.nets)).trained()
+        learned = view_outputs(nets.nets, nets.draw.task.views).argmax(-1)
+        agree.append((view_outputs(small.nets, small.views).argmax(-1) == learned).double().mean(-1))
+        errors.append(small.errors)
+    return agree, errors, time.perf_counter() - start
+
+
+def reduction(draws: Sequence[int] = DRAWS, setting: Setting = STUDENT_SETTING) -> Measurement:
+    """Measure the share of (net, class) for which the reduction learns the view that the full model learns.
+
+    The reduced nets have the initial weights and the training sets of the full ones, without noise and single-view
+    inputs.
+    """
+    agree, _, seconds = _beside_full(tuple(draws), setting)
+    return Measurement(over_draws(agree, points=setting.nets * setting.task.k), seconds)
+
+
+def reduced_error(draws: Sequence[int] = DRAWS, setting: Setting = STUDENT_SETTING) -> Estimate:
+    """Return the error of these reduced nets on single-view inputs."""
+    return over_draws(_beside_full(tuple(draws), setting)[1], points=setting.test_single)
+
+
+@lru_cache(maxsize=4)
+def reduced_curves(
+    draws: tuple[int, ...], setting: Setting, largest: int = 5
+) -> tuple[Float[np.ndarray, "draws L"], float]:
+    """Return errors of averages of 1, 2, ... nets in the reduction, over disjoint groups, and the seconds it took.
+
+    Parameters
+    ----------
+    draws : tuple of int
+        Numbers of the data sets.
+    setting : Setting
+        Nets and data; the noise is left out.
+    largest : int, >= 1
+        Most nets in an average.
+
+    Returns
+    -------
+    errors : array, shape [draws, L]
+    seconds : float
+    """
+    start, choices = time.perf_counter(), disjoint_choices(setting.nets, largest)
+    problems = [Problem.reduced(Draw(number, setting), setting.nets).trained() for number in draws]
+    errors = [average_errors(problem.outputs, problem.test.y, choices) for problem in problems]
+    return np.array(errors), time.perf_counter() - start
+
+
+def _factor(errors: Float[np.ndarray, "draws L"], setting: Setting) -> Estimate:
+    return over_draws([[factor(row)] for row in errors], points=None, nets=setting.nets * len(errors))
+
+
+def views_reduced(draws: Sequence[int], setting: Setting) -> Measurement:
+    """Measure the factor by which one more net multiplies the error, in the reduction."""
+    errors, seconds = reduced_curves(tuple(draws), setting)
+    return Measurement(_factor(errors, setting), seconds)
+
+
+def law(draws: Sequence[int], setting: Setting) -> Measurement:
+    """Measure the factor by which one more net multiplies the error, over all averages of fewer than all nets."""
+    base = each_draw(singles, draws, setting)
+    raw, adjusted = curves_by_choices(base, all_choices(setting.nets, setting.nets - 1))
+    seconds = sum(nets.seconds for nets in base)
+    return Measurement(_factor(adjusted, setting), seconds, _factor(raw, setting))
+
+
+def distill(draws: Sequence[int], setting: Setting, slack: float) -> Measurement:
+    """Measure the error on single-view inputs of students of the average of all members.
+
+    `slack`, in [0, 1), is that of the on/off rule; the same below.
+    """
+    base, students = each_draw(singles, draws, setting), _distilled(draws, setting, "ensemble", slack)
+    members = [range(setting.members)]
+    raw = [nets.errors("single") for nets in students]
+    adjusted = [
+        errors - lottery_control_variate(nets.draw, members) for errors, nets in zip(raw, students, strict=True)
+    ]
+    points, seconds = setting.test_single, sum(nets.seconds for nets in base + students)
+    return Measurement(over_draws(adjusted, points=points, bounds=(-1, 1)), seconds, over_draws(raw, points=points))
+
+
+def self_distill(draws: Sequence[int], pairs: Sequence[int], setting: Setting, slack: float) -> Measurement:
+    """Measure the error of students of one net, minus the share of inputs on which both nets erred before.
+
+    The teacher is the first net of a data set. Those of `draws` have all the members of `setting`, those of `pairs` one
+    member and one student.
+    """
+    students = _distilled_by_one(draws, pairs, setting, slack)
+    both = [[nets.wrong("single")[[0, -1]].all(0).mean()] for nets in _labelled(draws, pairs, setting)]
+    gap = difference_over_draws([nets.errors("single") for nets in students], both, points=setting.test_single)
+    return Measurement(gap, sum(nets.seconds for nets in students))
+
+
+def student_errors(size: str) -> dict[str, Estimate]:
+    """Return errors on single-view inputs of students ``"before"`` distillation and of both teachers.
+
+    Parameters
+    ----------
+    size : {"2k", "2d"}
+        Twice the classes, or twice the dimensions.
+
+    Returns
+    -------
+    dict of str to Estimate
+        By ``"before"`` and the teacher, ``"ensemble"`` or ``"single"`` net.
+    """
+    setting, slack = STUDENTS_DOUBLED[check_choice("size", size, STUDENTS_DOUBLED)], _SLACK[size]
+    students = {
+        "before": [nets.students for nets in _labelled(_EIGHTS, _PAIRS, setting)],
+        "ensemble": _distilled(_EIGHTS, setting, "ensemble", slack),
+        "single": _distilled_by_one(_EIGHTS, _PAIRS, setting, slack),
+    }
+    return {
+        name: over_draws([nets.errors("single") for nets in each], points=setting.test_single)
+        for name, each in students.items()
+    }
+
+
+def _labelled(draws: Sequence[int], pairs: Sequence[int], setting: Setting) -> list[Nets]:
+    return each_draw(singles, draws, setting) + each_draw(singles, pairs, replace(setting, members=1))
+
+
+def _distilled(draws: Sequence[int], setting: Setting, teacher: str, slack: float) -> list[Nets]:
+    rule = replace(setting.rule(setting.members if teacher == "ensemble" else 1), slack=slack)
+    return each_draw(distilled_students, draws, setting, teacher, rule)
+
+
+def _distilled_by_one(draws: Sequence[int], pairs: Sequence[int], setting: Setting, slack: float) -> list[Nets]:
+    return _distilled(draws, setting, "single", slack) + _distilled(pairs, replace(setting, members=1), "single", slack)
+
+
+def share_missed(problem: Problem, choices: Sequence[Sequence[int]]) -> float:
+    """Return the share of test inputs on which an average errs, of those that exactly one of its nets can answer.
+
+    Parameters
+    ----------
+    problem : Problem
+        Trained nets.
+    choices : sequence of sequences of int
+        The nets of each average.
+
+    Returns
+    -------
+    float
+        In [0, 1].
+    """
+    alone, missed, knows = 0, 0, problem.knows_kept_view.numpy()
+    for chosen in choices:
+        one = knows[chosen].sum(0) == 1
+        alone += int(one.sum())
+        missed += int((one & wrong(average(problem.outputs[chosen]), problem.test.y)).sum())
+    return missed / alone
+
+
+#: The estimators of the chapter's claims, by id.
+ESTIMATORS: Mapping[str, Callable[..., Measurement]] = {
+    "reduction": reduction,
+    **{
+        f"views-{M}": partial(views_reduced, draws=MORE_VIEWS_REDUCED_DRAWS, setting=setting)
+        for M, setting in MORE_VIEWS_REDUCED.items()
+    },
+    **{
+        f"views-{M}-full": partial(law, draws=tuple(number + 50 for number in HALF), setting=setting)
+        for M, setting in MORE_VIEWS.items()
+    },
+    **{
+        f"{name}-{size}": partial(function, draws={"2k": HALF, "2d": DRAWS}[size], setting=setting)
+        for size, setting in DOUBLED.items()
+        for name, function in {"single": single, "law": law}.items()
+    },
+    **{
+        f"distill-{size}": partial(distill, draws=_EIGHTS, setting=setting, slack=_SLACK[size])
+        for size, setting in STUDENTS_DOUBLED.items()
+    },
+    **{
+        f"self-distill-{size}": partial(self_distill, draws=_EIGHTS, pairs=_PAIRS, setting=setting, slack=_SLACK[size])
+        for size, setting in STUDENTS_DOUBLED.items()
+    },
+}

@@ -1,0 +1,149 @@
+"""The claims about the regime on small settings: what each number is made of, worked out a second time."""
+
+from dataclasses import replace
+from itertools import combinations
+
+import numpy as np
+import pytest
+import torch
+from reference import refused
+
+from mvtheory.data import MultiView
+from mvtheory.distillation import OnOff
+from mvtheory.experiments import measure, regime
+from mvtheory.experiments.control_variate import lottery_control_variate
+from mvtheory.experiments.nets import Draw, distilled_students, singles
+from mvtheory.experiments.predictions import CLAIMS
+from mvtheory.experiments.problem import NOISE_FREE, Problem, vary
+from mvtheory.experiments.settings import NET_SETTING, STUDENT_SETTING, Setting
+from mvtheory.reduced.reduction import OwnViewNets
+from mvtheory.training import Schedule
+
+DRAWS = (11, 12, 13)
+SMALL = Setting(
+    task=MultiView(k=3, P=6, d=12, s=1.0, noise_background=0.2),
+    multi=40,
+    single=1,
+    m=3,
+    members=3,
+    students=1,
+    schedule=Schedule(steps=60, stop_loss=0.3, eta=500.0),
+    distillation_schedule=Schedule(steps=5),
+    test_single=60,
+    test_multi=20,
+)
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("MVTHEORY_CACHE", str(tmp_path))
+
+
+def mean_error(nets, chosen):
+    """Error of an average, input by input; a tie is an error."""
+    F, y = nets.outputs["single"][list(chosen)].mean(0), nets.labels("single")
+    best = F.max(-1, keepdim=True).values
+    right = [
+        int(f.argmax()) == int(label) and int((f == top).sum()) == 1 for f, label, top in zip(F, y, best, strict=True)
+    ]
+    return 1 - np.mean(right)
+
+
+def test_every_claim_of_the_chapter_has_its_estimator():
+    assert list(regime.ESTIMATORS) == [id for id, claim in CLAIMS.items() if claim.chapter == "11-regime"]
+
+
+def test_what_is_doubled_is_doubled_and_nothing_else():
+    for size, setting in regime.DOUBLED.items():
+        task, factor = NET_SETTING.task, {"2k": (2, 1), "2d": (1, 2)}[size]
+        assert (setting.task.k, setting.task.d) == (factor[0] * task.k, factor[1] * task.d)
+        assert replace(setting.task, k=task.k, d=task.d, P=task.P) == task
+    for size, setting in regime.STUDENTS_DOUBLED.items():
+        assert (setting.task.k, setting.task.d) == (regime.DOUBLED[size].task.k, regime.DOUBLED[size].task.d)
+        assert setting.task.weak == STUDENT_SETTING.task.weak
+
+
+def test_the_factor_of_the_law_is_that_of_all_averages_of_fewer_than_all_nets():
+    measured = regime.law(DRAWS, SMALL)
+    factors = {"raw": [], "adjusted": []}
+    for number in DRAWS:
+        nets = singles(Draw(number, SMALL))
+        choices = {L: list(combinations(range(4), L)) for L in (1, 2, 3)}
+        raw = np.array([np.mean([mean_error(nets, c) for c in some]) for some in choices.values()])
+        variate = np.array([lottery_control_variate(nets.draw, some) for some in choices.values()])
+        for name, e in {"raw": raw, "adjusted": raw - variate}.items():
+            factors[name].append((e[1] + e[2]) / (e[0] + e[1]))
+    assert measured.raw.value == pytest.approx(np.mean(factors["raw"]), abs=1e-12)
+    assert measured.estimate.value == pytest.approx(np.mean(factors["adjusted"]), abs=1e-12)
+    assert measured.estimate.value != measured.raw.value
+    assert (measured.estimate.nets, measured.estimate.draws) == (12, 3)
+
+
+def test_students_of_the_ensemble_are_adjusted_by_the_views_of_the_members_and_not_cut_off():
+    measured = regime.distill(DRAWS, SMALL, slack=0.75)
+    raw, adjusted = [], []
+    for number in DRAWS:
+        draw = Draw(number, SMALL)
+        rule = replace(SMALL.rule(3), slack=0.75)
+        raw.append(float(distilled_students(draw, "ensemble", rule).errors("single")[0]))
+        adjusted.append(raw[-1] - lottery_control_variate(draw, [range(3)]))
+    assert measured.raw.value == pytest.approx(np.mean(raw), abs=1e-12)
+    assert measured.estimate.value == pytest.approx(np.mean(adjusted), abs=1e-12)
+    assert measured.estimate.value != measured.raw.value
+
+
+def test_the_slack_of_the_rule_reaches_the_students():
+    one, other = (regime.distill(DRAWS, vary(SMALL, weight=50.0), slack=slack) for slack in (0.0, OnOff.slack))
+    assert one.raw.value != other.raw.value
+
+
+def test_students_of_one_net_are_compared_with_what_both_nets_missed():
+    pairs = (21, 22)
+    measured = regime.self_distill(DRAWS, pairs, SMALL, slack=0.5)
+    gaps = []
+    for number, setting in [(n, SMALL) for n in DRAWS] + [(n, replace(SMALL, members=1)) for n in pairs]:
+        draw = Draw(number, setting)
+        student = distilled_students(draw, "single", replace(setting.rule(1), slack=0.5))
+        wrong = singles(draw).wrong("single")
+        assert len(wrong) == setting.members + 1
+        gaps.append(
+            float(student.errors("single")[0]) - np.mean([a and b for a, b in zip(wrong[0], wrong[-1], strict=True)])
+        )
+    assert measured.estimate.value == pytest.approx(np.mean(gaps), abs=1e-12)
+    assert measured.estimate.draws == 5
+    assert measured.raw is None
+
+
+def test_the_reduction_learns_the_views_of_the_full_model_where_there_is_no_noise():
+    setting = vary(NOISE_FREE, multi=300, members=3, students=0, test_single=200)
+    claim = measure("reduction", draws=DRAWS, setting=setting)
+    assert claim.measured.value > 0.95
+    assert claim.measured.nets == 9
+    assert regime.reduced_error(DRAWS, setting).value == pytest.approx(0.5, abs=0.12)
+
+
+def test_errors_in_the_reduction_are_those_of_disjoint_groups():
+    setting = vary(NOISE_FREE, multi=100, members=5, students=0, test_single=100)
+    errors, seconds = regime.reduced_curves((11, 12), setting, 2)
+    end = Problem.reduced(Draw(12, setting), 5).trained()
+    pairs = [end.outputs[i : i + 2].mean(0).argmax(-1) != end.test.y for i in (0, 2)]
+    assert errors[1] == pytest.approx([end.errors.mean(), float(torch.stack(pairs).double().mean())], abs=1e-12)
+    assert errors.shape == (2, 2)
+    assert seconds > 0
+
+
+def test_one_net_of_a_group_that_knows_the_view_is_counted():
+    draw = Draw(7, vary(NOISE_FREE, k=4, P=12, d=16, s=1.0, multi=60, m=3, test_single=80))
+    start = Problem.reduced(draw, 3)
+    W = torch.zeros(3, 4, 3, 2)
+    W[0, :, 0, 0] = W[1:, :, 0, 1] = 5.0  # the first net has the first views, both others the second ones
+    problem = replace(start, nets=OwnViewNets(W, start.nets.activation))
+    assert regime.share_missed(problem, [[0, 1]]) == 0  # noise-free, one large output is enough
+    no_answer = torch.zeros_like(W)
+    no_answer[0, :, 0, 0] = 1e-12  # knows the view by its shape, and gives no output
+    assert regime.share_missed(replace(problem, nets=OwnViewNets(no_answer, start.nets.activation)), [[0]]) == 1
+
+
+def test_a_size_that_was_not_measured_is_refused():
+    with refused(ValueError, "size must be one of '2k', '2d'; got '3k'"):
+        regime.student_errors("3k")
