@@ -77,7 +77,9 @@ def test_students_are_trained_by_each_rule_from_each_teacher():
     views, y = draw.task.views, draw.test_single.y
     nets, data, axes = reduce_to_all_views(draw.init(0, 5), draw.train, views)
     nets = train(nets, data, schedule=replace(SMALL.schedule, eta=1500.0)).nets  # k / 10 of the step at ten classes
-    single, multi = (reduce_to_all_views(nets, of, views)[1].x for of in (draw.test_single, draw.test_multi))
+    single, multi = (
+        reduce_to_all_views(draw.init(0, 1), test, views)[1].x for test in (draw.test_single, draw.test_multi)
+    )
     wrong = nets(single).argmax(-1) != y
     F, fresh = nets(data.x), nets(multi)
     for teacher, threshold in (("ensemble", 0.1), ("single", 0.3)):
