@@ -64,7 +64,7 @@ _TABLE: Mapping[str, list[Claim]] = {
     "04-distillation": [
         _claim("single-lessons", "Error of a single net on single-view inputs, in the setting of students",
                0.49, 0.51, THEOREM, STUDENTS),
-        _claim("dark", "Share of the variance of an ensemble's outputs for wrong classes that the present views explain",
+        _claim("dark", "Share of the variance of an ensemble's outputs for wrong classes that present views explain",
                0.9, INF, TOLERANCE, STUDENTS),
         _claim("dark-neither", "Mean output for a wrong class with no view present, minus the predicted one, in units "
                "of a net's output on a learned view",
@@ -82,7 +82,7 @@ _TABLE: Mapping[str, list[Claim]] = {
         _claim("one-sided-called", "Error of students by the paper's rule beyond what their nets lack, minus the "
                "predicted one, mean over numbers of classes",
                -0.03, 0.03, TOLERANCE, "noise-free, strong weak views"),
-        _claim("one-sided", "Error of students by the paper's rule, minus that by the two-sided rule, at the most classes",
+        _claim("one-sided", "Error of students by the paper's rule, minus that by the two-sided rule, at the largest k",
                -0.02, 0.02, TOLERANCE, "noise-free, strong weak views"),
     ],
     "05-self-distillation": [
