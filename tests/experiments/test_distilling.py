@@ -31,8 +31,9 @@ POINTS = EXACT.test_single
 TRAINED = replace(
     EXACT,
     task=replace(EXACT.task, noise_background=0.2),
-    schedule=Schedule(steps=30, stop_loss=0.5),
-    distillation_schedule=Schedule(steps=5),
+    sigma_0=0.3,
+    schedule=Schedule(steps=100, stop_loss=0.1, eta=3000.0, max_change=0.3),
+    distillation_schedule=Schedule(steps=5, eta=100.0),
 )
 
 
@@ -138,7 +139,7 @@ def test_errors_are_sorted_by_whether_both_views_were_learned(draws):
     assert errors_without_both_views([blind, mistaken]) == pytest.approx(60 / 180)
 
 
-def test_a_shuffled_teacher_speaks_of_another_input_of_the_class():
+def test_a_shuffled_teacher_answers_another_input_of_the_class():
     y = torch.arange(4).repeat(25)
     order = shuffled_within_classes(y, seed=3)
     assert torch.equal(y[order], y)
@@ -153,11 +154,12 @@ def test_students_go_on_like_those_of_the_book_unless_something_is_changed():
     start, schedule = base.students.nets, TRAINED.distillation_schedule
 
     def by_hand(G, rule, rows=slice(None)):
-        lesson = Distillation(draw.train.y[rows], G[:, rows], rule, TRAINED.weight)
-        return train(start, draw.train[rows], lesson, schedule).nets.W
+        objective = Distillation(draw.train.y[rows], G[:, rows], rule, TRAINED.weight)
+        return train(start, draw.train[rows], objective, schedule).nets.W
 
     each, G = base.outputs["train"][:2], base.members.outputs["train"].mean(0)
     assert torch.equal(train_students(base.students, each).W, by_hand(each, TRAINED.rule(1)))
+    assert not torch.equal(by_hand(each, TRAINED.rule(1)), by_hand(each, TRAINED.rule(2)))
     of_ensemble = train_students(base.students, G, TRAINED.rule(3)).W
     assert torch.equal(of_ensemble, by_hand(torch.stack([G, G]), TRAINED.rule(3)))
     some = train_students(base.students, G, TRAINED.rule(3), slice(20)).W

@@ -88,8 +88,8 @@ def test_students_are_trained_by_each_rule_from_each_teacher():
         lost = (wrong[3:] & of_teacher).double().mean(-1)
         assert select(found, "lost", draw=2, teacher=teacher).tolist() == pytest.approx(lost.tolist())
         for name, rule in (("paper", OneSided()), ("two-sided", OnOff(threshold=threshold))):
-            lesson, schedule = Distillation(data.y, G, rule, 20.0), replace(SMALL.distillation_schedule, eta=1000.0)
-            students = train(nets[3:], data, lesson, schedule).nets
+            objective, schedule = Distillation(data.y, G, rule, 20.0), replace(SMALL.distillation_schedule, eta=1000.0)
+            students = train(nets[3:], data, objective, schedule).nets
             error = (students(single).argmax(-1) != y).double().mean(-1).tolist()
             on, off = students(multi) >= 0.5, on_fresh < threshold
             alone = [float(on[i][off[i]].double().mean()) for i in range(2)]
@@ -100,7 +100,7 @@ def test_students_are_trained_by_each_rule_from_each_teacher():
     assert found.attrs["seconds"] > 0
 
 
-def test_single_nets_teach_at_the_most_classes_only(monkeypatch):
+def test_single_nets_are_teachers_at_the_most_classes_only(monkeypatch):
     monkeypatch.setattr(paper_rule, "CLASSES", (4, 6))
     found = by_classes((1, 2), SMALL)
     teachers = {k: data.teacher.values.tolist() for k, data in found.items()}
