@@ -116,7 +116,8 @@ _TABLE: Mapping[str, list[Claim]] = {
         _claim("rf-train-average-relu-digits", "Random ReLU features, digits: error of the trained average minus "
                "the ensemble's",
                -0.05, 0.05, TOLERANCE, "digits", unit="split of the images"),
-        _claim("rf-distill-relu-digits", "Random ReLU features, digits: error of a distilled model minus a single one's",
+        _claim("rf-distill-relu-digits", "Random ReLU features, digits: error of a distilled model minus "
+               "a single one's",
                -0.05, 0.05, TOLERANCE, "digits", unit="split of the images"),
     ],
     "07-lazy": [
