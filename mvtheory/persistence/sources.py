@@ -2,7 +2,7 @@
 
 A definition counts by its syntax tree and by all definitions of this package that it names, wherever they stand, and
 so does each of these. What a definition uses of other packages counts by their versions. Names are read from the
-text: code of this package finds nothing by a computed name.
+text, and so are names of modules in strings: code of this package finds nothing by a computed name.
 
 Only the standard library is used here, so that a build of the book need not wait for torch to see that nothing changed.
 """
@@ -197,6 +197,8 @@ def _unit(unit: Name) -> tuple[str, frozenset[str]]:
             used.add(".".join([imports[first], *rest]))
         elif first in content.definitions and first != name:
             used.add(f"{module}.{first}")
+        elif isinstance(part, ast.Constant) and part.value in _TEXTS:  # a module that is imported when it is needed
+            used.add(part.value)
     text = "".join(ast.dump(node) for node in statements)
     return hashlib.sha256(text.encode()).hexdigest(), frozenset(used)
 

@@ -285,6 +285,12 @@ def test_a_module_found_inside_a_function_counts_by_what_is_used_of_it(package):
     assert package(a=inside, b=USED) == package(a=inside, b=USED.replace("return 2", "return 3"))
 
 
+def test_a_module_that_is_imported_by_a_string_counts_as_a_whole(package):
+    lazy = "from importlib import import_module\nloops = lambda: import_module('mvtheory.b')\ndef f(): return loops().g()\n"
+    assert package(a=lazy, b=USED) != package(a=lazy, b=USED.replace("x = 1", "x = 2"))
+    assert package(a=lazy, b=USED) != package(a=lazy, b=USED.replace("return 2", "return 3"))
+
+
 def test_sources_are_those_of_the_files_without_docstrings():
     assert sources._TEXTS["mvtheory.training"] == Path(mvtheory.training.__file__).read_text(encoding="utf-8")
     assert "mvtheory.experiments.nets" in sources._TEXTS
