@@ -248,13 +248,13 @@ _TABLE: Mapping[str, list[Claim]] = {
                0.4, 0.6, TOLERANCE, "twice the dimensions"),
         _claim("distill-2k", "Error of a student of the ensemble, twice the classes",
                0, 0.01, THEOREM, "students, twice the classes"),
-        _claim("self-distill-2k", "Error of a student of one net, minus the share of inputs on which its teacher and its "
-               "label-trained self both err, twice the classes",
+        _claim("self-distill-2k", "Error of a student of one net, minus the share of inputs on which its teacher and "
+               "its label-trained self both err, twice the classes",
                -0.05, 0.05, TOLERANCE, "students, twice the classes"),
         _claim("distill-2d", "Error of a student of the ensemble, twice the dimensions",
                0, 0.01, THEOREM, "students, twice the dimensions"),
-        _claim("self-distill-2d", "Error of a student of one net, minus the share of inputs on which its teacher and its "
-               "label-trained self both err, twice the dimensions",
+        _claim("self-distill-2d", "Error of a student of one net, minus the share of inputs on which its teacher and "
+               "its label-trained self both err, twice the dimensions",
                -0.05, 0.05, TOLERANCE, "students, twice the dimensions"),
     ],
     "12-scale": [
