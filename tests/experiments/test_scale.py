@@ -8,7 +8,6 @@ import pytest
 from reference import refused, within
 
 from mvtheory.experiments import measure, scale
-from mvtheory.experiments.predictions import CLAIMS
 from mvtheory.experiments.scale import FOLD, exponents, law, step
 
 
@@ -97,10 +96,6 @@ class Known:
             return cell | averages | {"steps": k**0.5, "step_seconds": k**0.9}
         work = np.prod([point[name] ** (0.95 * noise) for name in ("N", "P", "k", "m", "L")])
         return cell | {"step_seconds": work * point["d"] ** (0.7 * noise)}
-
-
-def test_every_claim_of_the_chapter_has_its_estimator():
-    assert list(scale.ESTIMATORS) == [id for id, claim in CLAIMS.items() if claim.chapter == "12-scale"]
 
 
 @pytest.mark.parametrize(
