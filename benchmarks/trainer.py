@@ -20,11 +20,10 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from unittest import mock
 
-# numpy's library of matrix products shall choose its code for this machine, whatever it was told.
-for told in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
-    os.environ.pop(told, None)
+# numpy's library of matrix products shall choose its code for this machine, whatever the environment says.
+for variable in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
+    os.environ.pop(variable, None)
 
 import numba
 import numpy as np
@@ -33,7 +32,8 @@ from peers import PEERS
 from threadpoolctl import threadpool_limits
 
 from mvtheory import GaussianMixture, PatchNets, Schedule, SReLU, train
-from mvtheory.engine.compiled import _panels
+from mvtheory.engine import backend
+from mvtheory.engine.compiled import panels_of
 from mvtheory.engine.tiles import ROWS, WIDE, accumulate, multiply
 
 SRELU, ETA = SReLU(q=4, varrho=4.0), 1e-3
@@ -56,7 +56,11 @@ class Problem:
         return 2 * 2.0 * self.N * self.P * self.d * self.L * self.k * self.m
 
 
-PROBLEMS = (Problem(k=10, m=10, d=220, P=20, N=500, L=10), Problem(k=20, m=10, d=400, P=20, N=1000, L=10))
+PROBLEMS = (
+    Problem(k=10, m=10, d=220, P=20, N=500, L=10),
+    Problem(k=20, m=10, d=400, P=20, N=1000, L=10),
+    Problem(k=10, m=8, d=64, P=22, N=500, L=20),  # the book's nets
+)
 
 
 def make(p: Problem):
@@ -72,8 +76,8 @@ def ours(nets: PatchNets, data, steps: int) -> np.ndarray:
 
 
 def by_torch(nets: PatchNets, data, steps: int) -> np.ndarray:
-    """Train by the package as it does where the kernel is of no use: torch multiplies."""
-    with mock.patch("mvtheory.model.serves", return_value=False):
+    """Train by the package without compiled code."""
+    with backend("torch"):
         return ours(nets, data, steps)
 
 
@@ -104,7 +108,7 @@ def tiled(x: torch.Tensor, W: torch.Tensor) -> Callable[[int], None]:
     Rows beyond the last whole group, less than a hundredth, are left out, in favour of this yardstick.
     """
     (n, d), few = x.shape, 10 * ROWS
-    panels = _panels(W)
+    panels = panels_of(W)
     rows = x[: n // few * few].view(-1, 10, ROWS, d).transpose(2, 3).contiguous().numpy()
     threads = torch.get_num_threads()
     z = torch.empty(threads, few, panels.shape[-1]).numpy()
@@ -163,12 +167,12 @@ def measure(problem: Problem, repeats: int, steps: int, clock: Callable[[], floa
         if not np.allclose(run(2), expected, rtol=1e-4, atol=1e-6):
             raise SystemExit(f"{name}: other weights after two steps, so its time would mean nothing")
     gemm = products(nets, data)
-    trainers = {"mvtheory": ours, "mvtheory, products by torch": by_torch}
+    trainers = {"mvtheory": ours, "mvtheory, torch alone": by_torch}
     work = {name: lambda run=run: run(nets, data, steps) for name, run in trainers.items()}
     work |= {name: lambda run=run: run(steps) for name, run in (gemm | peers).items()}
     for run in (*gemm.values(), lambda steps: by_torch(nets, data, steps)):
         run(1)
-    # Training looks at its last weights once more than it steps.
+    # Training computes outputs and gradient once more than it steps.
     count = {name: steps + (name in trainers) for name in work}
     times = {name: column / count[name] for name, column in interleaved(work, repeats, clock).items()}
     best = min(gemm, key=lambda name: np.median(times[name]))

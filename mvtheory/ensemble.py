@@ -100,7 +100,7 @@ def view_outputs(nets: PatchNets, views: Float[Tensor, "k M d"], z: float = 1.0)
     check_number("z", z, low=0, open_low=True)
     check_shape("views", views, (nets.W.shape[1], "M", nets.W.shape[-1]))
     own = torch.einsum("lkrd,kvd->lkrv", nets.W, views)
-    return nets.activation(z * own).sum(2)
+    return nets.activation.value_and_slope(z * own)[0].sum(2)
 
 
 def learned_views(nets: PatchNets, views: Float[Tensor, "k M d"], share: float = 0.1) -> Bool[Tensor, "L k M"]:
@@ -175,7 +175,7 @@ def predict_lottery(nets: PatchNets, views: Float[Tensor, "k M d"], data: Sample
     -------
     Tensor of int, shape [L, k]
     """
-    q = check_int("nets.activation.q", nets.activation.q, low=3)
+    q = check_int("nets.activation.q", getattr(nets.activation, "q", None), low=3)
     start = nets.own_view_overlap(views)
     check_shape("data.strength", data.strength, ("n", *views.shape[:2]))
     strength = main_strength(data, q)

@@ -4,21 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from mvtheory._check import check_choice, check_finite, check_int, check_number, check_shape
-from mvtheory.engine.compiled import CompiledStep, supports
+from mvtheory.engine.choice import obstacle, use_compiled
+from mvtheory.engine.compiled import CompiledStep, check_output_grad, too_narrow
 from mvtheory.engine.elementwise import pool, weigh
 
-__all__ = ["PatchNets", "SReLU"]
+__all__ = ["Activation", "PatchNets", "SReLU"]
 
 # A block of about this many pre-activations stays in the cache between the two matrix products that use it, and
 # is large enough that what is done once per block does not count.
 BLOCK = 2**20
+
+
+@runtime_checkable
+class Activation(Protocol):
+    """What a neuron makes of its inner product with a patch.
+
+    Compiled code knows :class:`SReLU`; any other class, those derived from it too, is computed by its own method.
+    """
+
+    def value_and_slope(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """Return value and derivative at `z`, elementwise: two tensors of the shape and dtype of `z`."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -63,15 +76,36 @@ class SReLU:
         slope = (t / self.varrho) ** (self.q - 1)
         return z.clamp(min=0) - t + t * slope / self.q, slope
 
-    def pooled(self, z: Float[Tensor, "b P g m"]) -> tuple[Float[Tensor, "b g"], Float[Tensor, "b P g m"]]:
-        """Return the values summed over patches and neurons, and the derivatives; `z` may be overwritten.
 
-        Between two matrix products this is a trainer's work, so on the CPU it is one compiled pass instead of ten.
-        """
-        if z.device.type == "cpu" and not z.requires_grad:
-            return pool(z, self.q, self.varrho), z
-        value, slope = self.value_and_slope(z)
-        return value.sum((1, 3)), slope
+def activation_obstacle(activation: Activation, *tensors: Tensor) -> str | None:
+    """Return what keeps compiled code from the activation of numbers in such tensors, or None."""
+    if type(activation) is not SReLU:
+        return f"for the activation {type(activation).__name__} (compiled code knows SReLU alone)"
+    if reason := obstacle(*tensors):
+        return reason
+    tiny = torch.finfo(tensors[0].dtype).tiny
+    if not tiny <= activation.varrho <= 1 / tiny:  # else varrho or its inverse is rounded to 0 or infinity
+        return f"for varrho = {activation.varrho} in {tensors[0].dtype}"
+    return None
+
+
+def pooled(
+    activation: Activation, z: Float[Tensor, "b P g m"]
+) -> tuple[Float[Tensor, "b g"], Float[Tensor, "b P g m"]]:
+    """Return the values at `z` summed over patches and neurons, and the slopes; both and `z` may be overwritten.
+
+    Between two matrix products this is a trainer's work, so compiled code does it in one pass instead of ten.
+    """
+    if use_compiled(activation_obstacle(activation, z)):
+        assert isinstance(activation, SReLU)
+        return pool(z, activation.q, activation.varrho), z
+    value, slope = activation.value_and_slope(z)
+    if type(activation) is not SReLU:
+        for name, result in {"value": value, "slope": slope}.items():
+            check_shape(f"{name} of {type(activation).__name__}", result, tuple(z.shape))
+            check_choice(f"{name}.dtype of {type(activation).__name__}", result.dtype, (z.dtype,))
+        slope = slope.clone(memory_format=torch.contiguous_format)  # what it is made of may be needed again
+    return value.sum((1, 3)), slope
 
 
 @dataclass(frozen=True)
@@ -85,15 +119,17 @@ class PatchNets:
     ----------
     W : Tensor, shape [L, k, m, d]
         The weights w_{i,r} of the nets.
-    activation : SReLU
+    activation : Activation
         The activation, shared by all nets.
     """
 
     W: Float[Tensor, "L k m d"]
-    activation: SReLU = SReLU()
+    activation: Activation = SReLU()
 
     def __post_init__(self) -> None:
         check_shape("W", self.W, ("L", "k", "m", "d"))
+        if not isinstance(self.activation, Activation):
+            raise TypeError(f"activation must have a method value_and_slope(z); got {self.activation!r}")
 
     @classmethod
     def init(
@@ -105,7 +141,7 @@ class PatchNets:
         d: int,
         sigma_0: float,
         seed: int,
-        activation: SReLU = SReLU(),
+        activation: Activation = SReLU(),
     ) -> PatchNets:
         """Draw w_{i,r} from N(0, sigma_0^2 I); net l uses seed ``seed + l`` alone.
 
@@ -117,7 +153,7 @@ class PatchNets:
             Standard deviation of each weight.
         seed : int, >= 0
             Net l is the same in any stack that holds it.
-        activation : SReLU
+        activation : Activation
             The activation of all nets.
 
         Returns
@@ -149,55 +185,59 @@ class PatchNets:
     def _outputs(self, x: Tensor) -> Tensor:
         self.check_inputs("x", x)
         if self.compiled(x):
-            return self._look(x).outputs().transpose(0, 1)
+            return self._step(x).outputs().transpose(0, 1)
         outputs = [value for _, value, _ in self.forward_blocks(x)]
         return torch.cat(outputs).transpose(0, 1)
 
     def compiled(self, x: Tensor) -> bool:
-        """Tell whether compiled code does all the work; else torch multiplies."""
-        return supports(self.W, x)
+        """Tell whether compiled code does all the work, see :func:`mvtheory.engine.backend`; else torch multiplies."""
+        return use_compiled(activation_obstacle(self.activation, self.W, x)) and use_compiled(too_narrow())
 
-    def _look(self, x: Tensor) -> CompiledStep:
+    def _step(self, x: Tensor) -> CompiledStep:
+        assert isinstance(self.activation, SReLU)
         return CompiledStep(self.W, x, self.activation.q, self.activation.varrho, BLOCK)
 
     def gradient(self, x: Tensor, output_grad: Callable[[slice, Tensor], Tensor]) -> Float[Tensor, "L k m d"]:
-        """Return the sum over inputs of the outputs' gradient times their derivative in the weights.
+        """Return the sum over inputs of the outputs' derivative in the weights times a gradient of the outputs.
 
         Parameters
         ----------
         x : Tensor, shape [n, P, d]
             The inputs.
-        push : callable
-            Turns a block of rows and their outputs [b, L, k] into the gradient with respect to these. Several
-            threads may call it at once, each for rows of its own.
+        output_grad : callable
+            Called with a block of rows and their outputs F [b, L, k]; returns the gradient with respect to F, of its
+            shape and dtype. Several threads may call it at once, each for rows of its own.
 
         Returns
         -------
         Tensor, shape [L, k, m, d]
         """
         if self.compiled(x):
-            return self._look(x).gradient(output_grad)
+            return self._step(x).gradient(output_grad)
         gradient = torch.zeros_like(self.W)
         for rows, F, slope in self.forward_blocks(x):
-            self.add_gradient(gradient, x[rows], slope, output_grad(rows, F))
+            dF = check_output_grad("output_grad(rows, F)", output_grad(rows, F), F)
+            self.add_gradient(gradient, x[rows], slope, dF)
         return gradient
 
     def label_gradient(self, x: Tensor, y: Tensor) -> tuple[Float[Tensor, "n L k"], Float[Tensor, "L k m d"]]:
-        """Return the outputs, and the gradient of each net's mean cross-entropy, without a word of Python in between.
+        """Return the outputs, and the gradient of each net's mean cross-entropy, by compiled code from end to end.
 
         Parameters
         ----------
         x : Tensor, shape [n, P, d]
             Inputs of which :meth:`compiled` is true.
         y : Tensor of int, shape [n]
-            Their labels.
+            Their labels, from 0 to k - 1.
 
         Returns
         -------
         F : Tensor, shape [n, L, k]
         gradient : Tensor, shape [L, k, m, d]
         """
-        return self._look(x).learn(y)
+        if not self.compiled(x):
+            raise ValueError("x must be inputs that compiled code serves; got others (see mvtheory.engine.backend)")
+        return self._step(x).label_gradient(y)
 
     def check_inputs(self, name: str, x: Tensor, n: int | str = "n") -> None:
         """Raise an error that names `x` unless the nets can read it as `n` inputs."""
@@ -217,7 +257,7 @@ class PatchNets:
             rows = slice(start, min(start + size, n))
             patches = x[rows].reshape(-1, d)
             z = torch.mm(patches, weights.T, out=None if buffer is None else buffer[: len(patches)])
-            outputs, slope = self.activation.pooled(z.view(-1, P, L * k, m))
+            outputs, slope = pooled(self.activation, z.view(-1, P, L * k, m))
             yield rows, outputs.view(-1, L, k), slope
 
     def add_gradient(self, gradient: Tensor, x: Tensor, slope: Tensor, dF: Tensor) -> None:

@@ -68,11 +68,20 @@ class Run:
         ----------
         path : str or Path
             The file; one that is there is replaced.
+
+        Raises
+        ------
+        TypeError
+            If the activation is not :class:`~mvtheory.model.SReLU`: a file holds numbers, not code.
         """
+        if type(self.nets.activation) is not SReLU:
+            raise TypeError(f"nets.activation must be a SReLU to be saved; got {self.nets.activation!r}")
         save(path, *self._file())
 
     def _file(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        return {"W": self.nets.W, **vars(self.history)}, {"activation": asdict(self.nets.activation)}
+        activation = self.nets.activation
+        kept = asdict(activation) if type(activation) is SReLU else type(activation).__qualname__
+        return {"W": self.nets.W, **vars(self.history)}, {"activation": kept}
 
     @classmethod
     def load(cls, path: str | Path) -> Run:
@@ -90,13 +99,16 @@ class Run:
         Raises
         ------
         StoreError
-            If the file is damaged, truncated, or holds something else.
+            If the file is damaged, truncated, or holds something else, such as the checkpoint of nets with another
+            activation than :class:`~mvtheory.model.SReLU`.
         """
         any_size = {"W": 4, "step": 1, "time": 2, "loss": 2, "error": 2, "residual": 2, "overlap": 4}
         tensors, meta = load(path, {name: (None,) * axes for name, axes in any_size.items()})
         meta = meta.get("state", meta)
         if "activation" not in meta:
             raise StoreError(f"{path}: not a run: the metadata must hold 'activation'; got {sorted(meta)}")
+        if not isinstance(meta["activation"], dict):
+            raise StoreError(f"{path}: the activation must be a SReLU; got {meta['activation']}")
         nets = PatchNets(tensors["W"], SReLU(**meta["activation"]))
         return cls(nets, History(**{part.name: tensors[part.name] for part in fields(History)}))
 

@@ -21,16 +21,15 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from mvtheory._check import check_choice, check_finite, check_int, check_labels, check_number, check_shape
-from mvtheory.data import Sample
-from mvtheory.engine.compiled import single_threaded_torch, threads
+from mvtheory.engine.choice import chosen
+from mvtheory.engine.compiled import check_output_grad, single_threaded_torch, threads
 from mvtheory.engine.elementwise import log_softmax
 from mvtheory.model import PatchNets
 from mvtheory.persistence.checkpoint import Checkpoint
 from mvtheory.persistence.identity import identity
-from mvtheory.reduced.reduction import Strengths
 from mvtheory.run import Recorder, Run, State
 
-__all__ = ["CrossEntropy", "Diverged", "Interrupted", "Objective", "Schedule", "train"]
+__all__ = ["CrossEntropy", "Diverged", "Interrupted", "Objective", "Schedule", "TrainingData", "train"]
 
 
 class Diverged(RuntimeError):
@@ -57,6 +56,27 @@ class Interrupted(KeyboardInterrupt):
     def __init__(self, message: str, run: Run | None = None) -> None:
         super().__init__(message)
         self.run = run
+
+
+@runtime_checkable
+class TrainingData(Protocol):
+    """Labelled inputs, as nets read them: :class:`~mvtheory.data.Sample` for nets that read patches.
+
+    Attributes
+    ----------
+    x : Tensor
+        Inputs; the first axis counts them.
+    y : Tensor of int, shape [n]
+        Labels.
+    """
+
+    @property
+    def x(self) -> Tensor: ...  # noqa: D102
+
+    @property
+    def y(self) -> Int[Tensor, " n"]: ...  # noqa: D102
+
+    def __len__(self) -> int: ...
 
 
 @runtime_checkable
@@ -139,6 +159,9 @@ class Schedule:
         Seed of the order of the batches; all nets see the same.
     record_every : int, >= 1
         Steps between two records of the history.
+    warn : bool
+        Warn if a net has training errors left after the last step. False is for studies of what does not learn.
+        Where `stop_loss` is 0 the steps are what was asked for, and there is no warning.
     """
 
     steps: int = 500
@@ -149,6 +172,7 @@ class Schedule:
     batch: int | None = None
     seed: int = 0
     record_every: int = 5
+    warn: bool = True
 
     def __post_init__(self) -> None:
         check_int("steps", self.steps, low=1)
@@ -166,7 +190,7 @@ class Schedule:
 @single_threaded_torch
 def train(
     nets: PatchNets,
-    data: Sample | Strengths,
+    data: TrainingData,
     objective: Objective | None = None,
     schedule: Schedule = Schedule(),
     *,
@@ -187,8 +211,8 @@ def train(
     ----------
     nets : PatchNets
         L nets at their initialisation; they are not changed.
-    data : Sample or Strengths
-        The training set; strengths for nets of :func:`~mvtheory.reduced.reduction.own_products`.
+    data : TrainingData
+        The training set: a :class:`~mvtheory.data.Sample`, or what a reduction made of it together with the nets.
     objective : Objective, optional
         Default: the cross-entropy of the labels.
     schedule : Schedule
@@ -219,25 +243,43 @@ def train(
     Interrupted
         If training is stopped from the keyboard. The work so far is in the checkpoint, if there is
         one, and in the ``run`` of the error.
-    StoreError, OSError, Busy
+    StoreError, OSError, LockedError
         If the checkpoint is another training's or damaged, cannot be written, or is in use.
+
+    Warns
+    -----
+    UserWarning
+        Once a call, if nets have training errors left after the last step, see :class:`Schedule`.
     """
     objective = CrossEntropy(data.y) if objective is None else objective
     _check_task(nets, data, objective, views)
     inputs = {"nets": nets, "data.x": data.x, "objective": objective, "schedule": schedule, "views": views}
     with Checkpoint(checkpoint, inputs, _circumstances, every) as kept:
-        recorder = Recorder(nets, views)
-        if found := kept.read():
-            state = recorder.resume(found[0])
-            if found[1]["finished"]:
-                return recorder.run(state)
+        recorder, found = Recorder(nets, views), kept.read()
+        state = recorder.resume(found[0]) if found else State.first(nets)
+        if found and found[1]["finished"]:
+            run = recorder.run(state)
         else:
-            state = State.first(nets)
-            kept.write(*recorder.file(state))  # what cannot be written is told now, not after hours
-        steps = _steps(nets, data.x, objective, schedule, state)
-        if progress:  # not at all otherwise: forked processes share tqdm's lock, and one that is killed may hold it
-            steps = iter(tqdm(steps, initial=state.step, total=schedule.steps + 1, leave=False))
-        return _loop(steps, schedule, recorder, kept)
+            if not found:
+                kept.write(*recorder.file(state))  # so that what cannot be written is an error now, not after hours
+            steps = _steps(nets, data.x, objective, schedule, state)
+            if progress:  # not at all otherwise: forked processes share tqdm's lock, and one that is killed may hold it
+                steps = iter(tqdm(steps, initial=state.step, total=schedule.steps + 1, leave=False))
+            run = _loop(steps, schedule, recorder, kept)
+    warn_of_errors(run.history.error[-1], schedule, stacklevel=4)
+    return run
+
+
+def warn_of_errors(error: Float[Tensor, " L"], schedule: Schedule, stacklevel: int) -> None:
+    """Warn if training by `schedule` ended with the errors `error` on the training set, unless this was asked for."""
+    wrong = int((error > 0).sum())
+    if wrong and schedule.warn and schedule.stop_loss > 0:
+        warnings.warn(
+            f"{wrong} of {len(error)} nets have training errors left after {schedule.steps} steps (up to "
+            f"{float(error.max()):.2%}); more steps or a larger eta may help, and a schedule with warn=False says that "
+            "this is meant",
+            stacklevel=stacklevel,
+        )
 
 
 def _loop(steps: Iterator[State], schedule: Schedule, recorder: Recorder, kept: Checkpoint) -> Run:
@@ -277,6 +319,7 @@ def _circumstances() -> dict[str, str]:
     """Return what the last bits depend on, besides the inputs."""
     return {
         "version of torch": torch.__version__,
+        "backend": chosen(),
         "number of threads": str(threads()),
         "sources of the package": identity(train),
     }
@@ -308,7 +351,7 @@ def loss_and_gradient(
     n, L, k = len(rows), *nets.W.shape[:2]
     rows, alive = rows.to(x.device), alive.to(x.device)
     x = x if torch.equal(rows, torch.arange(len(x), device=x.device)) else x[rows]  # no copy where all are used
-    y, loss = objective.y[rows], None
+    y, loss, name = objective.y[rows], None, type(objective).__name__
     if type(objective) is CrossEntropy and nets.compiled(x):
         outputs, gradient = nets.label_gradient(x, y)
     else:
@@ -316,8 +359,10 @@ def loss_and_gradient(
 
         def output_grad(block: slice, F: Tensor) -> Tensor:
             outputs[block] = F
-            loss[block], dF = objective(F, rows[block], alive)
-            return dF / n
+            values, dF = objective(F, rows[block], alive)
+            check_shape(f"loss of the objective {name}", values, (len(F), L))
+            loss[block] = values
+            return check_output_grad(f"gradient of the objective {name}", dF, F) / n
 
         gradient = nets.gradient(x, output_grad)
     scores = outputs.mean(1, keepdim=True).expand_as(outputs) if objective.joint else outputs
@@ -403,7 +448,7 @@ class _Optimizer:
         return self.W.clone(), W.new_full((len(alive),), self.eta), memory
 
 
-def _check_task(nets: PatchNets, data: Sample | Strengths, objective: Objective, views: Tensor | None) -> None:
+def _check_task(nets: PatchNets, data: TrainingData, objective: Objective, views: Tensor | None) -> None:
     """Raise an error that names the argument unless nets, data and objective fit together."""
     (L, k, *_, d), n = nets.W.shape, len(data)
     check_finite("nets.W", nets.W)

@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference import refused, small_problem, srelu, srelu_torch, untouched_global_state, within
 
-import mvtheory.model
 from mvtheory import MultiView, PatchNets, SReLU
+from mvtheory.engine import backend
+from mvtheory.model import pooled
 
 # SReLU
 
@@ -28,23 +29,29 @@ def test_srelu_value_and_slope(q, varrho):
     torch.testing.assert_close(slope[~kinks], by_autograd, rtol=1e-10, atol=1e-12)
 
 
+@pytest.mark.parametrize("name", ["auto", "torch", "compiled"])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("q", range(1, 7))
-def test_pooled_is_the_sum_over_patches_and_neurons(q, dtype):
+def test_pooled_is_the_sum_over_patches_and_neurons(q, dtype, name):
     z = 3 * torch.randn(4, 5, 6, 3, generator=torch.Generator().manual_seed(q), dtype=dtype)
     z[0, 0, 0, 0] = 0
     value, slope = SReLU(q, 1.5).value_and_slope(z)
-    outputs, slopes = SReLU(q, 1.5).pooled(z.clone())
+    with backend(name):
+        outputs, slopes = pooled(SReLU(q, 1.5), z.clone())
     torch.testing.assert_close(outputs, value.sum((1, 3)))
     torch.testing.assert_close(slopes, slope)
-    by_torch, _ = SReLU(q, 1.5).pooled(z.clone().requires_grad_())
-    torch.testing.assert_close(by_torch, outputs)
 
 
-def test_pooled_hides_no_nan():
+@pytest.mark.parametrize("name", ["torch", "compiled"])
+@pytest.mark.parametrize("q", [1, 3, 5])
+def test_pooled_hides_no_nan(q, name):
     z = torch.zeros(1, 2, 2, 2)
     z[0, 1, 1, 0] = math.nan
-    assert SReLU(3, 1.0).pooled(z)[0].isnan().tolist() == [[False, True]]
+    expected = SReLU(q, 1.0).value_and_slope(z)[1]
+    with backend(name):
+        outputs, slopes = pooled(SReLU(q, 1.0), z)
+    assert outputs.isnan().tolist() == [[False, True]]
+    torch.testing.assert_close(slopes, expected, equal_nan=True)
 
 
 def test_srelu_with_power_one_is_the_relu():
@@ -83,29 +90,33 @@ def outputs_by_loops(nets: PatchNets, x: torch.Tensor) -> torch.Tensor:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("block", [2**18, 600, 1], ids=["one block", "blocks of rows", "row by row"])
-def test_outputs_agree_with_loops(block, monkeypatch):
-    monkeypatch.setattr(mvtheory.model, "BLOCK", block)
+def test_outputs_agree_with_loops():
     nets, data = small_problem(n=11)
     before = data.x.clone()
     F = nets(data.x)
     assert F.shape == (3, 11, 3)
     torch.testing.assert_close(F, outputs_by_loops(nets, data.x), rtol=1e-12, atol=1e-14)
     assert torch.equal(data.x, before)
-    assert len(list(nets.forward_blocks(data.x))) == {2**18: 1, 600: 6, 1: 11}[block]
 
 
-def test_blocks_hold_the_slopes_of_their_rows(monkeypatch):
-    monkeypatch.setattr(mvtheory.model, "BLOCK", 600)
-    nets, data = small_problem(n=11)
+@pytest.mark.parametrize("name", ["auto", "torch"])
+@pytest.mark.parametrize(("m", "blocks"), [(4, 1), (20_000, 6), (60_000, 11)], ids=["one", "of rows", "of a row"])
+def test_blocks_hold_the_outputs_and_slopes_of_their_rows(m, blocks, name):
+    """A million pre-activations a block, or those of an input if these are more."""
+    _, data = small_problem(n=11)
+    nets = PatchNets.init(1, k=3, m=m, d=8, sigma_0=0.5, seed=0, activation=SReLU(3, 0.5)).to(torch.float64)
     seen = []
-    for rows, F, slope in nets.forward_blocks(data.x):
-        seen += range(rows.start, rows.stop)
-        z = torch.einsum("lird,npd->nplir", nets.W, data.x[rows]).requires_grad_()
-        expected = torch.autograd.grad(srelu_torch(z, 3, 0.5).sum(), z)[0]
-        torch.testing.assert_close(slope.view(z.shape), expected, rtol=1e-10, atol=1e-12)
-        torch.testing.assert_close(F, nets(data.x)[:, rows].transpose(0, 1), rtol=1e-12, atol=1e-14)
-    assert seen == list(range(11))
+    with backend(name):
+        whole, parts = nets(data.x), list(nets.forward_blocks(data.x[:1]))
+        for rows, F, slope in nets.forward_blocks(data.x):
+            seen.append(rows)
+            z = torch.einsum("lird,npd->nplir", nets.W, data.x[rows]).requires_grad_()
+            expected = torch.autograd.grad(srelu_torch(z, 3, 0.5).sum(), z)[0]
+            torch.testing.assert_close(slope.view(z.shape), expected, rtol=1e-10, atol=1e-12)
+            torch.testing.assert_close(F, whole[:, rows].transpose(0, 1), rtol=1e-10, atol=1e-12)
+    assert [row for rows in seen for row in range(rows.start, rows.stop)] == list(range(11))
+    assert len(seen) == blocks
+    torch.testing.assert_close(parts[0][1][0], whole[:, 0], rtol=1e-10, atol=1e-12)
 
 
 def test_a_stack_is_its_nets():

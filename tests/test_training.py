@@ -17,7 +17,6 @@ from reference import (
 )
 from torch import Tensor, nn
 
-import mvtheory.model
 from mvtheory import (
     AverageCrossEntropy,
     CrossEntropy,
@@ -30,6 +29,7 @@ from mvtheory import (
     SReLU,
     train,
 )
+from mvtheory.engine import backend
 from mvtheory.persistence.store import StoreError, save
 from mvtheory.run import Run
 from mvtheory.training import loss_and_gradient
@@ -47,13 +47,14 @@ def learnable(L: int = 3, sigma_0: float = 0.1, seed: int = 0) -> tuple[PatchNet
 # The gradient
 
 
-@pytest.mark.parametrize("block", [2**18, 600], ids=["one block", "blocks"])
+@pytest.mark.parametrize("name", ["auto", "torch"])
+@pytest.mark.parametrize("n", [24, 12_000], ids=["one block", "blocks"])
 @pytest.mark.parametrize("q", [1, 2, 3, 4])
-def test_gradient_of_the_cross_entropy_agrees_with_autograd(q, block, monkeypatch):
-    monkeypatch.setattr(mvtheory.model, "BLOCK", block)
-    nets, data = small_problem()
+def test_gradient_of_the_cross_entropy_agrees_with_autograd(q, n, name):
+    nets, data = small_problem(n=n)
     nets = PatchNets(nets.W, SReLU(q, 0.5))
-    stats, got = loss_and_gradient(nets, data.x, CrossEntropy(data.y), torch.arange(24), torch.arange(3))
+    with backend(name):
+        stats, got = loss_and_gradient(nets, data.x, CrossEntropy(data.y), torch.arange(n), torch.arange(3))
     torch.testing.assert_close(got, gradient(nets, data.x, lambda F: cross_entropy(F, data.y)), **EXACT)
     torch.testing.assert_close(stats["loss"], cross_entropy(nets(data.x), data.y), **EXACT)
 
@@ -100,7 +101,7 @@ class Squares:
 
 def test_any_objective_can_be_trained():
     nets, data = small_problem()
-    run = train(nets, data, Squares(data.y), Schedule(steps=1, eta=1e-3))
+    run = train(nets, data, Squares(data.y), Schedule(steps=1, stop_loss=0, eta=1e-3))
     label = nnf.one_hot(data.y, 3)
     by_autograd = gradient(nets, data.x, lambda F: ((F - label) ** 2).sum((1, 2)) / 24)
     torch.testing.assert_close(run.nets.W, nets.W - 1e-3 * by_autograd, **EXACT)
@@ -164,6 +165,39 @@ def test_a_net_of_no_weight_or_no_gradient_stays():
     assert (run.nets.W[0] == 0).all()
     assert (run.nets.W[1, 0, 0] == 0).all()
     assert (run.nets.W[1:, 1:] != W[1:, 1:]).any(-1).all()
+
+
+# Errors that are left
+
+
+def test_training_errors_that_are_left_are_warned_of_once_a_call():
+    nets, data = small_problem()
+    short = Schedule(steps=1)
+    error = train(nets, data, schedule=dataclasses.replace(short, stop_loss=0)).history.error[-1]
+    assert 0 < float(error.min()) < float(error.max())
+    said = rf"3 of 3 nets have training errors left after 1 steps \(up to {float(error.max()):.2%}\); more steps or"
+    with pytest.warns(UserWarning, match=said) as caught:
+        train(nets, data, schedule=short)
+    assert len(caught) == 1
+    train(nets, data, schedule=dataclasses.replace(short, warn=False))
+
+
+def test_a_net_that_stops_or_has_no_errors_left_is_not_warned_of(tmp_path):
+    nets, data = learnable(L=4)
+    full = Schedule(steps=400)
+    history = train(nets, data, schedule=full).history
+    with pytest.warns(UserWarning, match=r"^2 of 4 nets"):
+        train(nets, data, schedule=dataclasses.replace(full, steps=30))
+    right = dataclasses.replace(full, stop_loss=1e-9, steps=int(history.step[-1]))
+    assert (train(nets, data, schedule=right).history.error[-1] == 0).all()
+
+
+def test_a_finished_checkpoint_is_warned_of_as_its_training_was(tmp_path):
+    nets, data = small_problem()
+    for _ in range(2):
+        with pytest.warns(UserWarning, match="3 of 3 nets have training errors left") as caught:
+            train(nets, data, schedule=Schedule(steps=1), checkpoint=tmp_path / "run")
+        assert len(caught) == 1
 
 
 # A stack of nets
@@ -243,13 +277,13 @@ def test_history_tells_the_state_after_each_recorded_step():
 
 def test_history_has_no_overlap_without_views():
     nets, data = small_problem()
-    assert train(nets, data, schedule=Schedule(steps=2)).history.overlap.shape == (2, 3, 0, 0)
+    assert train(nets, data, schedule=Schedule(steps=2, stop_loss=0)).history.overlap.shape == (2, 3, 0, 0)
 
 
 def test_training_is_deterministic_and_changes_nothing_else():
     nets, data = small_problem()
     W, x = nets.W.clone(), data.x.clone()
-    schedule = Schedule(steps=5, optimizer="adam", eta=0.01, batch=7)
+    schedule = Schedule(steps=5, stop_loss=0, optimizer="adam", eta=0.01, batch=7)
     with untouched_global_state():
         first, again = (train(nets, data, schedule=schedule) for _ in range(2))
     assert torch.equal(first.nets.W, again.nets.W)
@@ -260,15 +294,17 @@ def test_training_is_deterministic_and_changes_nothing_else():
 
 def test_weights_that_track_gradients_are_trained_without():
     nets, data = small_problem()
-    run = train(PatchNets(nets.W.clone().requires_grad_(), nets.activation), data, schedule=Schedule(steps=2))
+    run = train(
+        PatchNets(nets.W.clone().requires_grad_(), nets.activation), data, schedule=Schedule(steps=2, stop_loss=0)
+    )
     assert not run.nets.W.requires_grad
-    assert torch.equal(run.nets.W, train(nets, data, schedule=Schedule(steps=2)).nets.W)
+    assert torch.equal(run.nets.W, train(nets, data, schedule=Schedule(steps=2, stop_loss=0)).nets.W)
 
 
 @pytest.mark.parametrize("progress", [True, False])
 def test_progress_bar_shows_only_when_asked_for(progress, capsys):
     nets, data = small_problem(L=1)
-    train(nets, data, schedule=Schedule(steps=3), progress=progress)
+    train(nets, data, schedule=Schedule(steps=3, stop_loss=0), progress=progress)
     assert ("/4" in capsys.readouterr().err) == progress
 
 
@@ -289,7 +325,7 @@ def test_joint_training_moves_all_nets_by_one_clock():
         eta = float(0.2 * (W.norm(dim=-1) / step.norm(dim=-1)).min())
         assert float(history.time[t + 1, 0] - history.time[t, 0]) == pytest.approx(eta, rel=1e-6)
         W = W - eta * step
-    after = train(nets, data, AverageCrossEntropy(data.y), Schedule(steps=10, eta=1e9)).nets
+    after = train(nets, data, AverageCrossEntropy(data.y), Schedule(steps=10, stop_loss=0, eta=1e9)).nets
     torch.testing.assert_close(after.W, W, rtol=1e-8, atol=1e-10)
 
 
@@ -352,7 +388,7 @@ def test_gradient_descent_learns_in_single_precision():
 
 def test_diverged_says_when():
     nets, data = small_problem()
-    wild = Schedule(steps=9, optimizer="sgd", eta=1e308)
+    wild = Schedule(steps=9, stop_loss=0, optimizer="sgd", eta=1e308)
     with pytest.raises(Diverged, match=r"the loss is not finite at step \d; a smaller eta may help") as raised:
         train(nets, data, schedule=wild)
     step = int(str(raised.value).split("step ")[1][0])
@@ -421,7 +457,7 @@ def test_train_refuses_before_any_work(make, error, match, monkeypatch):
 
 def test_a_run_comes_back_from_its_file(tmp_path):
     nets, data = learnable()
-    run = train(nets, data, None, Schedule(steps=7), views=VIEWS)
+    run = train(nets, data, None, Schedule(steps=7, stop_loss=0), views=VIEWS)
     run.save(tmp_path / "run")
     again = Run.load(tmp_path / "run")
     assert again.nets.activation == nets.activation
@@ -431,7 +467,7 @@ def test_a_run_comes_back_from_its_file(tmp_path):
 
 
 def test_a_file_that_holds_no_run_is_refused(tmp_path):
-    run = train(*learnable(), None, Schedule(steps=1))
+    run = train(*learnable(), None, Schedule(steps=1, stop_loss=0))
     run.save(tmp_path / "run")
     (tmp_path / "cut").write_bytes((tmp_path / "run").read_bytes()[:-9])
     save(tmp_path / "flat", {"W": run.nets.W[0], **vars(run.history)}, {"activation": {}})

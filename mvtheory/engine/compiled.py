@@ -1,4 +1,7 @@
-"""A training step's work on the CPU by compiled code: one look at all inputs by all nets, on one or more threads.
+"""Outputs and gradients of all nets on all inputs by compiled code, on one or more threads of the CPU.
+
+Written by hand, since a library multiplies all inputs by all weights before anything else is done with the products,
+so that they leave the caches in between; here they are used while they are there.
 
 Each thread owns a part of the inputs and a gradient of its own, and goes through its part in blocks. The parts and the
 order of all sums follow from the number of threads, so that the same machine gives the same bits.
@@ -8,17 +11,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
 from functools import wraps
 from inspect import signature
 from itertools import pairwise
 from typing import ParamSpec, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from mvtheory._check import check_shape
-from mvtheory.engine.tiles import PANEL_BYTES, ROWS, WIDE, backward, filled, forward, learn
+from mvtheory._check import check_choice, check_labels, check_shape
+from mvtheory.engine.jit import Lazy
+
+__all__ = ["CompiledStep", "check_output_grad", "panels_of", "single_threaded_torch", "threads", "too_narrow"]
+
+tiles = Lazy("mvtheory.engine.tiles")
 
 __all__ = ["CompiledStep", "single_threaded_torch", "supports", "threads"]
 
@@ -56,19 +64,27 @@ def single_threaded_torch(function: Callable[Args, T]) -> Callable[Args, T]:
     return run
 
 
-def supports(W: Tensor, x: Tensor) -> bool:
-    """Tell whether compiled code can do the work for weights `W` and inputs `x`."""
-    plain = W.device.type == x.device.type == "cpu" and not (W.requires_grad or x.requires_grad)
-    return WIDE and plain and W.dtype == x.dtype and W.dtype in (torch.float32, torch.float64)
+def too_narrow() -> str | None:
+    """Return what keeps compiled code from multiplying on this processor, or None."""
+    return None if tiles.WIDE else "on a processor without vectors of 256 bits (AVX2 and FMA)"
+
+
+def check_output_grad(name: str, dF: Tensor, F: Tensor) -> Tensor:
+    """Return `dF`, a gradient with respect to the outputs `F` [b, L, k]."""
+    check_shape(name, dF, tuple(F.shape))
+    check_choice(f"{name}.dtype (that of the outputs)", dF.dtype, (F.dtype,))
+    return dF
 
 
 class CompiledStep:
-    """One look at the inputs `x` [n, P, d] by nets with weights `W` [L, k, m, d].
+    """Outputs and gradients of nets with weights `W` on inputs `x`.
 
     Parameters
     ----------
-    W, x : Tensor
-        Weights and inputs.
+    W : Tensor, shape [L, k, m, d]
+        Weights.
+    x : Tensor, shape [n, P, d]
+        Inputs.
     q, varrho : int, float
         Power and cut of the activation.
     block : int
@@ -82,13 +98,16 @@ class CompiledStep:
         self.patches = x.reshape(-1, d).contiguous().numpy()
         number = self.patches.dtype.type
         self.zero, self.q, self.varrho = number(0), q, number(varrho)
-        self.which, self.first = filled(self.patches, P)
-        self.weights = _panels(W.reshape(-1, d))
+        if W.sum().isfinite():  # patches of zeros add nothing then
+            self.which, self.first = tiles.nonzero_patches(self.patches, P)
+        else:
+            self.which, self.first = np.arange(n * P), np.arange(0, n * P + 1, P)
+        self.weights = panels_of(W.reshape(-1, d))
         panels, _, width = self.weights.shape
         self.threads = min(threads(), n)
         self.blocks = -(-n // (self.threads * max(1, block // (P * panels * width))))
         rows = -(-n // (self.blocks * self.threads)) * P  # of a thread, at most
-        self.slopes = W.new_empty(self.threads, panels * (rows + ROWS) * width).numpy()
+        self.slopes = W.new_empty(self.threads, panels * (rows + tiles.ROWS) * width).numpy()
         self.sums = W.new_zeros(self.threads, *self.weights.shape)
         self.F = W.new_empty(n, L, k)
 
@@ -98,24 +117,28 @@ class CompiledStep:
         return self.F
 
     def gradient(self, output_grad: Callable[[slice, Tensor], Tensor]) -> Tensor:
-        """Return the gradient [L, k, m, d]; ``push(rows, F)`` turns outputs [b, L, k] into their own gradient.
+        """Return the gradient [L, k, m, d]; ``output_grad(rows, F)`` returns that of the outputs F [b, L, k] of `rows`.
 
-        Each thread calls `push` for its own rows, and waits for no other.
+        Each thread calls `output_grad` for its own rows, and waits for no other.
         """
 
         def forward_backward(thread: int, start: int, stop: int) -> None:
             self._forward(thread, start, stop)
-            self._backward(thread, start, stop, output_grad(slice(start, stop), self.F[start:stop]))
+            F = self.F[start:stop]
+            dF = check_output_grad("output_grad(rows, F)", output_grad(slice(start, stop), F), F)
+            self._backward(thread, start, stop, dF)
 
         self._each(forward_backward)
         return self._total()
 
-    def learn(self, y: Tensor) -> tuple[Tensor, Tensor]:
+    def label_gradient(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """Return the outputs [n, L, k], and the gradient [L, k, m, d] of the mean cross-entropy of the labels `y`."""
-        labels, share = y.numpy(), type(self.zero)(1 / len(y))
+        check_shape("y", y, (len(self.F),))
+        labels = check_labels("y", y, self.shape[1]).to(torch.int64).contiguous().numpy()
+        share = type(self.zero)(1 / len(labels))
 
         def forward_backward(thread: int, start: int, stop: int) -> None:
-            learn(
+            tiles.forward_backward(
                 self.zero, self.patches, self.which, self.first, start, stop, self.slopes[thread],
                 self.F.view(len(self.F), -1).numpy(), self.weights.numpy(), self.shape[2], self.q, self.varrho,
                 labels, self.shape[1], share, self.sums[thread].numpy(),
@@ -128,21 +151,28 @@ class CompiledStep:
         """Call ``work(thread, start, stop)`` for the blocks of all threads; this thread takes the first part itself."""
         n, inference = len(self.F), torch.is_inference_mode_enabled()
 
-        def part(thread: int) -> None:
+        def part(thread: int) -> BaseException | None:
             cuts = [n * (thread * self.blocks + i) // (self.threads * self.blocks) for i in range(self.blocks + 1)]
-            with torch.inference_mode(inference):  # a new thread does not know
-                for start, stop in pairwise(cuts):
-                    if start < stop:
-                        work(thread, start, stop)
+            try:
+                with torch.inference_mode(inference):  # a new thread does not know
+                    for start, stop in pairwise(cuts):
+                        if start < stop:
+                            work(thread, start, stop)
+            except BaseException as error:
+                return error
+            return None
 
         if self.threads == 1:
-            part(0)
-            return
-        with ThreadPoolExecutor(self.threads - 1) as team:
-            others = [team.submit(part, thread) for thread in range(1, self.threads)]
-            part(0)
-            for other in others:
-                other.result()
+            results = [part(0)]
+        else:
+            with ThreadPoolExecutor(self.threads - 1) as team:
+                others = [team.submit(copy_context().run, part, thread) for thread in range(1, self.threads)]
+                results = [part(0), *(other.result() for other in others)]
+        errors = [error for error in results if error]
+        for other in errors[1:]:
+            errors[0].add_note(f"Another thread failed, too: {other!r}")
+        if errors:
+            raise errors[0]
 
     def _total(self) -> Tensor:
         """Return the gradient [L, k, m, d] from those of the threads."""
@@ -153,21 +183,21 @@ class CompiledStep:
         return total.transpose(1, 2).reshape(-1, d)[: L * k * m].reshape(self.shape)
 
     def _forward(self, thread: int, start: int, stop: int) -> None:
-        forward(
+        tiles.forward(
             self.zero, self.patches, self.which, self.first, start, stop, self.slopes[thread],
             self.F.view(len(self.F), -1).numpy(), self.weights.numpy(), self.shape[2], self.q, self.varrho,
         )  # fmt: skip
 
     def _backward(self, thread: int, start: int, stop: int, dF: Tensor) -> None:
-        backward(
+        tiles.backward(
             self.zero, self.patches, self.which, self.first, start, stop, self.slopes[thread],
             dF.reshape(len(dF), -1).contiguous().numpy(), self.shape[2], self.sums[thread].numpy(),
         )  # fmt: skip
 
 
-def _panels(W: Tensor) -> Tensor:
+def panels_of(W: Tensor) -> Tensor:
     """Return the rows of W [c, d] as columns of panels [., d, width], filled up with zeros."""
-    width = PANEL_BYTES // W.element_size()
+    width = tiles.PANEL_BYTES // W.element_size()
     panels = -(-len(W) // width)
     whole = torch.cat([W, W.new_zeros(panels * width - len(W), W.shape[1])])
     return whole.view(panels, width, -1).transpose(1, 2).contiguous()

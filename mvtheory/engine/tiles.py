@@ -1,4 +1,7 @@
-"""The innermost loops of a training step, written for wide vector units: products of tiles, and what lies between.
+"""The innermost loops of a training step: products of tiles by wide vector instructions, and what lies between.
+
+Written by hand, since a library's matrix product ends in memory; here a tile goes on to the activation and the second
+product while it is in registers and caches.
 
 Matrices lie in panels: as many columns as two vector registers hold, row after row. A tile of up to `ROWS` rows of a
 panel stays in registers while a product is summed. The compiler behind numba turns this into machine code for vectors
@@ -23,7 +26,19 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-__all__ = ["PANEL_BYTES", "ROWS", "WIDE", "backward", "filled", "forward", "learn"]
+from mvtheory.engine.jit import njit
+
+__all__ = [
+    "PANEL_BYTES",
+    "ROWS",
+    "WIDE",
+    "accumulate",
+    "backward",
+    "forward",
+    "forward_backward",
+    "multiply",
+    "nonzero_patches",
+]
 
 
 def _features() -> set[str]:
@@ -44,7 +59,6 @@ PANEL_BYTES = 2 * VECTOR_BYTES
 FEW, MANY = 112 // ROWS * ROWS, 224 // ROWS * ROWS
 
 INT = ir.IntType(64)
-Values = list[list[ir.Value]]
 
 
 class _Vectors:
@@ -205,7 +219,7 @@ def _activate(
             z = v.load(pointer, i)
             low = positive(z)
             u = builder.fmul(low, inverse)
-            u = builder.select(builder.fcmp_ordered("<", u, unit), u, unit)
+            u = builder.select(builder.fcmp_ordered(">", u, unit), unit, u)  # NaN stays NaN
             slope = power(u, z)
             value = builder.call(v.fma, [builder.fmul(u, slope), share, positive(builder.fsub(low, cut))])
             sums[i] = builder.fadd(sums[i], value)
@@ -236,8 +250,8 @@ def weigh(typing: Any, zero: Any, Z: Any, count: Any, factor: Any) -> Any:
     return types.void(zero, types.intp, types.intp, types.intp), generate
 
 
-@numba.njit(cache=True, nogil=True)
-def filled(x, P):  # type: ignore[no-untyped-def]
+@njit(nogil=True)
+def nonzero_patches(x, P):  # type: ignore[no-untyped-def]
     """Return the patches that hold anything but zeros, and where those of each input begin among them."""
     patches, first = np.empty(len(x), np.int64), np.zeros(len(x) // P + 1, np.int64)
     count = 0
@@ -252,8 +266,8 @@ def filled(x, P):  # type: ignore[no-untyped-def]
     return patches[:count], first
 
 
-@numba.njit(cache=True, nogil=True)
-def _until(first, i, stop):  # type: ignore[no-untyped-def]
+@njit(nogil=True)
+def _group_end(first, i, stop):  # type: ignore[no-untyped-def]
     """Return the end of a group of inputs from `i` on: few rows, and such that they fill whole tiles if possible."""
     best, waste = i + 1, 1.0
     for j in range(i + 1, min(stop, i + MANY) + 1):
@@ -266,12 +280,12 @@ def _until(first, i, stop):  # type: ignore[no-untyped-def]
 
 
 @numba.njit
-def _half(p, panels, width, columns):  # type: ignore[no-untyped-def]
+def _half_empty(p, panels, width, columns):  # type: ignore[no-untyped-def]
     """Tell whether panel p is the last and has nothing but padding in its right half, which is left alone then."""
     return int(p == panels - 1 and columns <= panels * width - width // 2)
 
 
-@numba.njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _group_forward(zero, x, patches, first, i, j, at, height, F, W, m, q, varrho):  # type: ignore[no-untyped-def]
     """Write the outputs F of a group of inputs, and the slopes of their pre-activations.
 
@@ -288,7 +302,7 @@ def _group_forward(zero, x, patches, first, i, j, at, height, F, W, m, q, varrho
             left[r // ROWS, e, r % ROWS] = source[e]
     total = np.zeros((j - i, panels, width), x.dtype)
     for p in range(panels):
-        half = _half(p, panels, width, F.shape[1] * m)
+        half = _half_empty(p, panels, width, F.shape[1] * m)
         for t in range(tiles):
             multiply(
                 zero, left.ctypes.data + t * d * ROWS * x.itemsize, ROWS, W.ctypes.data + p * d * line, d,
@@ -309,7 +323,7 @@ def _group_forward(zero, x, patches, first, i, j, at, height, F, W, m, q, varrho
             F[h, g] = sum_
 
 
-@numba.njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _group_backward(zero, x, patches, first, i, j, at, height, dF, m, gradient):  # type: ignore[no-untyped-def]
     """Add to the gradient what a group of inputs adds, given dF of their outputs; overwrites the slopes."""
     panels, d, width = gradient.shape
@@ -327,7 +341,7 @@ def _group_backward(zero, x, patches, first, i, j, at, height, dF, m, gradient):
             for c in range(g * m, (g + 1) * m):
                 factor[h, c] = dF[h, g]
     for p in range(panels if rows > 0 else 0):
-        half = _half(p, panels, width, dF.shape[1] * m)
+        half = _half_empty(p, panels, width, dF.shape[1] * m)
         for h in range(i, j):
             if first[h + 1] > first[h]:
                 weigh(
@@ -344,41 +358,43 @@ def _group_backward(zero, x, patches, first, i, j, at, height, dF, m, gradient):
             )  # fmt: skip
 
 
-@numba.njit(cache=True, nogil=True)
+@njit(nogil=True)
 def forward(zero, x, patches, first, start, stop, slopes, F, W, m, q, varrho):  # type: ignore[no-untyped-def]
     """Write the outputs F of inputs start ... stop - 1, and the slopes of all their pre-activations."""
     line = W.shape[2] * W.itemsize
     height = first[stop] - first[start] + ROWS
     i = start
     while i < stop:
-        j = _until(first, i, stop)
+        j = _group_end(first, i, stop)
         at = slopes.ctypes.data + (first[i] - first[start]) * line
         _group_forward(zero, x, patches, first, i, j, at, height, F, W, m, q, varrho)
         i = j
 
 
-@numba.njit(cache=True, nogil=True)
+@njit(nogil=True)
 def backward(zero, x, patches, first, start, stop, slopes, dF, m, gradient):  # type: ignore[no-untyped-def]
     """Add to the gradient what inputs start ... stop - 1 add, given dF of their outputs; overwrites the slopes."""
     line = gradient.shape[2] * gradient.itemsize
     height = first[stop] - first[start] + ROWS
     i = start
     while i < stop:
-        j = _until(first, i, stop)
+        j = _group_end(first, i, stop)
         at = slopes.ctypes.data + (first[i] - first[start]) * line
         _group_backward(zero, x, patches, first, i, j, at, height, dF[i - start : j - start], m, gradient)
         i = j
 
 
-@numba.njit(cache=True, nogil=True)
-def learn(zero, x, patches, first, start, stop, slopes, F, W, m, q, varrho, y, k, share, gradient):  # type: ignore[no-untyped-def]
+@njit(nogil=True)
+def forward_backward(  # type: ignore[no-untyped-def]
+    zero, x, patches, first, start, stop, slopes, F, W, m, q, varrho, y, k, share, gradient
+):
     """Write the outputs F of inputs start ... stop - 1, and add the gradient of their cross-entropy times `share`.
 
     The slopes of each group overwrite those before, and nothing waits for Python between the two products.
     """
     i = start
     while i < stop:
-        j = _until(first, i, stop)
+        j = _group_end(first, i, stop)
         height = first[j] - first[i] + ROWS
         _group_forward(zero, x, patches, first, i, j, slopes.ctypes.data, height, F, W, m, q, varrho)
         dF = np.empty((j - i, F.shape[1]), F.dtype)

@@ -47,7 +47,7 @@ NOISE_FREE = replace(
     members=4,
     students=2,
     test_multi=1000,
-    distillation_schedule=Schedule(steps=600, stop_loss=0.01, eta=20000.0, max_change=0.3),
+    distillation_schedule=Schedule(steps=600, stop_loss=0.01, eta=20000.0, max_change=0.3, warn=False),
 )
 
 
@@ -163,7 +163,7 @@ def lost_view_first(nets: ViewNets, views: Float[Tensor, "k M d"], draw: Draw) -
     -------
     Tensor, shape [L]
     """
-    task, q = draw.task, nets.activation.q
+    task, q = draw.task, check_int("nets.activation.q", getattr(nets.activation, "q", None), low=1)
     of_weak = task.C_weak or task.C_p
     weak = task.s / task.k * of_weak * (sum(task.weak) / 2 / of_weak) ** q
     main = (1 - (1 - task.s / task.k) ** task.M) / task.k * task.C_p * (sum(task.main) / 2 / task.C_p) ** q

@@ -108,7 +108,7 @@ class Problem:
         test = reduce_to_own_views(start, draw.test_single, views)[1]
         # Time runs slower for larger cuts, in proportion; so may the largest step.
         eta = 400.0 * draw.setting.activation.varrho
-        schedule = Schedule(steps=800, stop_loss=0.1, eta=eta, max_change=0.3)
+        schedule = Schedule(steps=800, stop_loss=0.1, eta=eta, max_change=0.3, warn=False)
         return cls(small, strengths, test, draw.test_single.kept, axes, schedule)
 
     def trained(self, schedule: Schedule | None = None) -> Problem:

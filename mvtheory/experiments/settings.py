@@ -63,7 +63,7 @@ class Setting:
     students: int = 2
     averaged: int = 5
     schedule: Schedule = Schedule(steps=800, stop_loss=0.1, eta=12000.0, max_change=0.3)
-    distillation_schedule: Schedule = Schedule(steps=450, stop_loss=0.03, eta=4000.0, max_change=0.2)
+    distillation_schedule: Schedule = Schedule(steps=450, stop_loss=0.03, eta=4000.0, max_change=0.2, warn=False)
     weight: float = 4.0
     test_single: int = 2000
     test_multi: int = 1000

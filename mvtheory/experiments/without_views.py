@@ -95,7 +95,7 @@ class StructureStudy(Experiment):
     m: int = 10
     sigma_0: float = 0.05
     activation: SReLU = SReLU(q=3, varrho=4.0)
-    schedule: Schedule = Schedule(steps=400, eta=1e6)
+    schedule: Schedule = Schedule(steps=400, eta=1e6, warn=False)  # training errors are a result
     distillation_schedule: Schedule = Schedule(steps=100, stop_loss=0, eta=1e5, max_change=0.1)
     rule: OnOff | Temperature = _SOFT
     weight: float = 4.0

@@ -1,14 +1,14 @@
-r"""Between lazy training and feature learning: one family of models with a single scale.
+r"""From lazy to feature learning: one family of models that a single number turns.
 
 A net F with initial weights :math:`w_0` is trained through the centred, scaled outputs
 
 .. math:: F_\alpha(w) = \alpha\,(F(w) - F(w_0))
 
 on the loss divided by :math:`\alpha^2` (L. Chizat, E. Oyallon, F. Bach, *On Lazy Training in Differentiable
-Programming*, NeurIPS 2019). A step of gradient descent changes the weights by :math:`-\eta / \alpha` times the
-transposed Jacobian of F times the gradient of the loss in the outputs, and the outputs by :math:`-\eta` times the
-tangent kernel times this gradient, whatever :math:`\alpha` is. A large :math:`\alpha` thus leaves the speed of the
-outputs unchanged while the weights hardly move.
+Programming*, NeurIPS 2019). In one step of gradient descent the weights then move by :math:`-\eta / \alpha` times the
+Jacobian of F, transposed, times the slope of the loss, and the outputs by :math:`-\eta` times the tangent kernel times
+this slope, whatever :math:`\alpha` is. So a large :math:`\alpha` leaves the speed of the outputs as it is, and the
+weights where they are.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ __all__ = ["Lazy", "crossover", "scaled_outputs", "sharpness", "train_linearized
 
 @dataclass(frozen=True)
 class Lazy:
-    r"""An objective of the centred and scaled outputs, divided by :math:`\alpha^2`.
+    r"""An objective, seen through the centred and scaled outputs, and divided by :math:`\alpha^2`.
 
-    The trainer computes the training error from the raw outputs, not from the scaled ones, so that it must not stop
-    training: use ``stop_loss=0``. Rounding errors of F are multiplied by the scale: in single precision, outputs must
-    change by more than about a thousandth of their initial values.
+    The trainer that is given it sees the raw outputs. So its training error is not that of the scaled ones, and nets
+    should not be stopped by it: use ``stop_loss=0``. Rounding errors of F grow by the scale: in single precision the
+    outputs must change by more than a thousandth or so of what they were.
 
     Parameters
     ----------
     base : Objective
-        The objective of the scaled outputs.
+        What the scaled outputs are trained for.
     F_0 : Tensor, shape [L, n, k]
         Outputs of the nets on the training inputs at their initialisation.
     alpha : float, > 0
@@ -61,14 +61,14 @@ class Lazy:
 
     @property
     def joint(self) -> bool:
-        """Whether the loss couples the nets."""
+        """Whether the loss ties the nets together."""
         return self.base.joint
 
     def __call__(self, F: Tensor, rows: Tensor, nets: Tensor) -> tuple[Tensor, Tensor]:
         """Return loss and gradient, see :class:`mvtheory.training.Objective`."""
         centred = F - self.F_0[nets][:, rows].transpose(0, 1)
-        loss, gradient = self.base(self.alpha * centred, rows, nets)
-        return loss / self.alpha**2, gradient / self.alpha  # one factor alpha from the chain rule
+        loss, slope = self.base(self.alpha * centred, rows, nets)
+        return loss / self.alpha**2, slope / self.alpha  # the inner derivative gives one alpha back
 
 
 def scaled_outputs(
@@ -82,9 +82,8 @@ def scaled_outputs(
 def sharpness(nets: PatchNets, x: Float[Tensor, "n P d"]) -> Float[Tensor, " L"]:
     r"""Return the largest eigenvalue of :math:`\Phi_i^\top \Phi_i / n` over all classes i, for each net.
 
-    The second derivative of a loss in the weights of a tangent model is at most the sharpness times the second
-    derivative in the outputs, which is at most 1/2 for the cross-entropy. Gradient descent is stable at learning rates
-    below 2 over the product.
+    The second derivative of a loss in the weights of a tangent model is at most this times the second derivative in
+    the outputs, which is at most 1/2 for the cross-entropy. Gradient descent is stable below 2 over the product.
     """
     features = tangent_features(nets, x)
     return torch.linalg.matrix_norm(features.mT @ features, 2).amax(1) / len(x)
@@ -102,9 +101,9 @@ def train_linearized(
     x : Tensor, shape [n, P, d]
         Training inputs.
     objective : Objective
-        The objective of the tangent model.
+        What the tangent model is trained for.
     eta : float, > 0
-        Learning rate.
+        Learning rate of each step.
     steps : int, >= 1
         Number of steps.
     """
@@ -114,16 +113,16 @@ def train_linearized(
     delta, rows, nets = x.new_zeros(L, k, f, 1), torch.arange(n), torch.arange(L)
     for _ in range(check_int("steps", steps, low=1)):
         F = (features @ delta)[..., 0].permute(2, 0, 1)  # [n, L, k]
-        gradient = objective(F, rows, nets)[1] / n
-        delta = delta - eta * (features.mT @ gradient.permute(1, 2, 0)[..., None])
+        slope = objective(F, rows, nets)[1] / n
+        delta = delta - eta * (features.mT @ slope.permute(1, 2, 0)[..., None])
     return TangentNets(start, delta.view_as(start.W))
 
 
 def crossover(nets: PatchNets, margin: float | int) -> float:
-    r"""Estimate the scale at which the weights of a class must move by as much as their initial norm.
+    r"""Return the scale at which a class must move as far as its weights are long: a forecast from sizes alone.
 
     An output of :math:`\alpha \Lambda^q / (q \varrho^{q-1})` reaches `margin` where :math:`\Lambda = (q \varrho^{q-1}
-    \,\mathrm{margin} / \alpha)^{1/q}`. The weights of a class have the norm :math:`\|w_i\|`, about :math:`\sigma_0
+    \,\mathrm{margin} / \alpha)^{1/q}`. The weights of a class have the length :math:`\|w_i\|`, about :math:`\sigma_0
     \sqrt{m d}`. The two are equal at
 
     .. math:: \alpha_* = q\, \varrho^{q-1}\, \mathrm{margin} / \|w_i\|^q.
@@ -131,10 +130,11 @@ def crossover(nets: PatchNets, margin: float | int) -> float:
     Parameters
     ----------
     nets : PatchNets
-        Nets at their initialisation, whose root-mean-square norm is used.
+        Nets at their initialisation; their root-mean-square length is used.
     margin : float, > 0
-        The output that training requires for a view at strength 1.
+        The output that training asks of a view at strength 1.
     """
-    q, varrho = nets.activation.q, nets.activation.varrho
-    norm = float(nets.W.square().sum((2, 3)).mean()) ** 0.5
-    return q * varrho ** (q - 1) * check_number("margin", margin, low=0, open_low=True) / norm**q
+    q = check_int("nets.activation.q", getattr(nets.activation, "q", None), low=1)
+    varrho = check_number("nets.activation.varrho", getattr(nets.activation, "varrho", None), low=0, open_low=True)
+    length = float(nets.W.square().sum((2, 3)).mean()) ** 0.5
+    return q * varrho ** (q - 1) * check_number("margin", margin, low=0, open_low=True) / length**q

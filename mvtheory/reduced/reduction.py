@@ -1,14 +1,12 @@
 r"""The noise-free reduction: nets and data in the coordinates of the views.
 
-Without noise an input is a list of strengths, and the response of a neuron depends on its inner products
-with the k M views alone. `reduce_to_all_views` keeps these k m (k M) numbers of a net in place of k m d,
-which is exact. Inputs have views and strengths in common, so that a training step evaluates each neuron
-once per distinct pair of view and strength.
+Without noise an input is a list of strengths, and all that a neuron does with it goes through its
+products with the k M views. So a net is k m (k M) numbers in place of k m d: `reduce_to_all_views`, exact. Inputs
+share views and strengths, so each neuron is worked out once for each of them, and a step costs what differs.
 
-Which view a class learns is decided by the products of its neurons with its *own* views.
-`reduce_to_own_views` keeps these k m M numbers alone, so that the cost of a training step depends on the
-number of views present, whatever k. It is an approximation: what neurons learn about the views of other
-classes is left out.
+Which views a class learns is decided by the products with the class's *own* views. With these alone a net is
+k m M numbers, and a training step costs what the views that are present cost, whatever k: `reduce_to_own_views`,
+an approximation. It leaves out what neurons learn about views of other classes.
 """
 
 from __future__ import annotations
@@ -24,10 +22,12 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from mvtheory._check import check_finite, check_shape
+from mvtheory._check import check_choice, check_finite, check_shape
 from mvtheory.data import MultiView, Sample
-from mvtheory.engine import elementwise as _fused
-from mvtheory.model import PatchNets
+from mvtheory.engine.choice import use_compiled
+from mvtheory.engine.compiled import check_output_grad
+from mvtheory.engine.elementwise import own_gradient, own_outputs
+from mvtheory.model import Activation, PatchNets, SReLU, activation_obstacle, pooled
 
 __all__ = ["OwnViewNets", "Strengths", "ViewNets", "draw_strengths", "reduce_to_all_views", "reduce_to_own_views"]
 
@@ -35,12 +35,12 @@ T = TypeVar("T")
 
 
 def _once(work: Callable[[Tensor], T]) -> Callable[[Tensor], T]:
-    """Cache the result of `work` for each tensor, until the tensor is modified in place."""
-    done = WeakTensorKeyDictionary()  # an entry lives as long as its tensor
+    """Let `work` be done once for all steps on the same tensor, and again after a change in place."""
+    done = WeakTensorKeyDictionary()  # forgotten with the tensor
 
     @wraps(work)
     def of(x: Tensor) -> T:
-        if x.is_inference():  # inference tensors have no version counter
+        if x.is_inference():  # such a tensor does not count its changes
             return work(x)
         version, result = done.get(x, (None, None))
         if version != x._version:
@@ -58,7 +58,7 @@ class Strengths:
     Attributes
     ----------
     x : Tensor, shape [n, k, M, 2]
-        Strength z_p of a patch of each view, and the number of such patches; 0 where the view is absent.
+        Strength z_p of each patch of a view, and the number of such patches; 0 where it is absent.
     y : Tensor of int, shape [n]
         Labels.
     """
@@ -81,15 +81,16 @@ class ViewNets(PatchNets):
     Parameters
     ----------
     W : Tensor, shape [L, k, m, k M + 1]
-        The products <w_{i,r}, v_{j,l}>, and the norm of the component orthogonal to all views.
-    activation : SReLU
-        The activation, shared by all nets.
+        The products <w_{i,r}, v_{j,l}>, and the length of what is orthogonal to all views.
+    activation : Activation
+        The activation, shared by all nets; 0 at 0, since views that are absent add nothing.
     """
 
     def check_inputs(self, name: str, x: Tensor, n: int | str = "n") -> None:
         """Raise an error that names `x` unless it holds strengths of all views: [n, k, M, 2]."""
         k, products = self.W.shape[1], self.W.shape[3] - 1
         check_shape(name, x, (n, k, products // k, 2))
+        check_choice(f"{name}.dtype (that of the weights)", x.dtype, (self.W.dtype,))
         check_finite(name, x)
 
     def __call__(self, x: Float[Tensor, "n k M 2"]) -> Float[Tensor, "L n k"]:
@@ -97,7 +98,7 @@ class ViewNets(PatchNets):
         return self._outputs(x)
 
     def compiled(self, x: Tensor) -> bool:
-        """Return False: there are no matrix products over patches."""
+        """There are no patches to multiply."""
         return False
 
     def forward_blocks(self, x: Tensor) -> Iterator[tuple[slice, Tensor, Tensor]]:
@@ -105,7 +106,7 @@ class ViewNets(PatchNets):
         seen = _seen(x)
         L, k, m, _ = self.W.shape
         z = self.W.permute(3, 0, 1, 2)[seen.view] * seen.z[:, None, None, None]
-        values, slope = self.activation.pooled(z.view(-1, 1, L * k, m))
+        values, slope = pooled(self.activation, z.view(-1, 1, L * k, m))
         F = nnf.embedding_bag(seen.place, values, seen.starts, mode="sum", per_sample_weights=seen.count)
         yield slice(0, len(x)), F.view(-1, L, k), slope[:, 0]
 
@@ -113,9 +114,10 @@ class ViewNets(PatchNets):
         """Return the gradient [L, k, m, k M + 1], see :meth:`PatchNets.gradient`."""
         seen = _seen(x)
         rows, F, slope = next(self.forward_blocks(x))
+        dF = check_output_grad("output_grad(rows, F)", output_grad(rows, F), F)
         total = nnf.embedding_bag(
             seen.row[seen.back],
-            output_grad(rows, F).flatten(1),
+            dF.flatten(1),
             seen.seats,
             mode="sum",
             per_sample_weights=seen.count[seen.back],
@@ -128,10 +130,10 @@ class ViewNets(PatchNets):
 
 @dataclass(frozen=True)
 class _Seen:
-    """The distinct pairs (`view`, `z`) of all inputs, and the index `place` of the pair of each view that is present.
+    """What inputs show: `view` and `z` of each different pair, and the `place` among them of all that is present.
 
-    The views present are sorted by input, `row`; those of input n begin at ``starts[n]``. The permutation `back` sorts
-    them by pair; those of pair e begin at ``seats[e]``.
+    What is present is sorted by input: `row`; that of input n begins at ``starts[n]``. In the order `back` it is
+    sorted by place, and that of place e begins at ``seats[e]``.
     """
 
     view: Tensor
@@ -146,7 +148,7 @@ class _Seen:
 
 @_once
 def _seen(x: Float[Tensor, "n k M 2"]) -> _Seen:
-    """Index the views present in the inputs `x`."""
+    """Sort what the inputs `x` show."""
     row, i, view, z, count = _present(x)
     strengths, which = z.unique(return_inverse=True)
     pairs, place = ((i * x.shape[2] + view) * len(strengths) + which).unique(return_inverse=True)
@@ -158,7 +160,7 @@ def _seen(x: Float[Tensor, "n k M 2"]) -> _Seen:
 
 @dataclass(frozen=True)
 class OwnViewNets(PatchNets):
-    r"""L nets whose neurons respond to the views of their own class alone.
+    r"""L nets whose neurons see the views of their own class alone.
 
     .. math:: F_i(X) = \sum_{r \le m} \sum_{\ell \le M} \sum_{p \text{ of } v_{i,\ell}}
               \widetilde{\mathrm{ReLU}}(w_{i,r,\ell}\, z_p)
@@ -167,21 +169,25 @@ class OwnViewNets(PatchNets):
     ----------
     W : Tensor, shape [L, k, m, M]
         The products <w_{i,r}, v_{i,l}>.
-    activation : SReLU
-        The activation, shared by all nets.
+    activation : Activation
+        The activation, shared by all nets; 0 at 0, since views that are absent add nothing.
     """
 
     def check_inputs(self, name: str, x: Tensor, n: int | str = "n") -> None:
         """Raise an error that names `x` unless it holds strengths of all views: [n, k, M, 2]."""
-        check_shape(name, x, (n, self.W.shape[1], self.W.shape[3], 2))
+        self._check_strengths(name, x, n)
         check_finite(name, x)
+
+    def _check_strengths(self, name: str, x: Tensor, n: int | str = "n") -> None:
+        check_shape(name, x, (n, self.W.shape[1], self.W.shape[3], 2))
+        check_choice(f"{name}.dtype (that of the weights)", x.dtype, (self.W.dtype,))
 
     def __call__(self, x: Float[Tensor, "n k M 2"]) -> Float[Tensor, "L n k"]:
         """Return the outputs F of all nets on the strengths `x`."""
         return self._outputs(x)
 
     def compiled(self, x: Tensor) -> bool:
-        """Return False: there are no matrix products over patches."""
+        """There are no patches to multiply."""
         return False
 
     def forward_blocks(self, x: Tensor) -> Iterator[tuple[slice, Tensor, Tensor]]:
@@ -192,24 +198,20 @@ class OwnViewNets(PatchNets):
         """Return the gradient, see :meth:`PatchNets.gradient`."""
         present = _present(x)
         F, slope = self._forward(x, present)
-        dF = output_grad(slice(0, len(x)), F)
-        row, i, view, z, count = present
-        L, k, m, M = self.W.shape
-        if x.device.type == "cpu":
-            total = _fused.own_gradient(slope, dF, present, (k, M))
-        else:
-            slope *= (dF.transpose(1, 2)[row, i] * (z * count)[:, None])[..., None]
-            total = x.new_zeros(k * M, L, m).index_add_(0, i * M + view, slope)
-        return total.view(k, M, L, m).permute(2, 0, 3, 1)
+        dF = check_output_grad("output_grad(rows, F)", output_grad(slice(0, len(x)), F), F)
+        _, k, _, M = self.W.shape
+        return own_gradient(slope, dF, present, k, M).permute(2, 0, 3, 1)
 
     def _forward(self, x: Tensor, present: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
+        self._check_strengths("x", x)
         row, i, view, z, count = present
         L, k = self.W.shape[:2]
-        W = self.W.permute(1, 3, 0, 2)
-        if x.device.type == "cpu" and not self.W.requires_grad:
-            F, slope = _fused.own_outputs(W.contiguous(), present, len(x), self.activation.q, self.activation.varrho)
+        W, activation = self.W.permute(1, 3, 0, 2), self.activation
+        if use_compiled(activation_obstacle(activation, W, x)):
+            assert isinstance(activation, SReLU)
+            F, slope = own_outputs(W.contiguous(), present, len(x), activation.q, activation.varrho)
             return F.transpose(1, 2), slope
-        outputs, slope = self.activation.pooled((W[i, view] * z[:, None, None])[:, None])
+        outputs, slope = pooled(activation, (W[i, view] * z[:, None, None])[:, None])
         F = x.new_zeros(len(x) * k, L).index_add_(0, row * k + i, outputs * count[:, None])
         return F.view(len(x), k, L).transpose(1, 2), slope[:, 0]
 
@@ -224,7 +226,7 @@ def reduce_to_own_views(
     Parameters
     ----------
     nets : PatchNets
-        The nets.
+        The nets, with an activation that is 0 at 0.
     data : Sample
         The inputs.
     views : Tensor, shape [k, M, d]
@@ -237,6 +239,7 @@ def reduce_to_own_views(
     views : Tensor, shape [k, M, M]
         The views in their own coordinates.
     """
+    _check_zero(nets.activation, nets.W)
     k, M, _ = views.shape
     check_shape("views", views, (nets.W.shape[1], "M", nets.W.shape[-1]))
     W = torch.einsum("lkrd,kvd->lkrv", nets.W, views).contiguous()
@@ -246,21 +249,21 @@ def reduce_to_own_views(
 def draw_strengths(
     task: MultiView, multi: int, single: int = 0, *, seed: int, balanced: bool = False
 ) -> tuple[Strengths, Int[Tensor, " n"]]:
-    """Draw the strengths of a sample, without its patches: for numbers of classes whose patches do not fit into memory.
+    """Draw what `reduce_to_own_views` makes of a sample, without its patches: many classes fit into memory so.
 
     Parameters
     ----------
     task : MultiView
-        The distribution; its noise and its frame are left out.
+        The distribution; its noise, and its frame, are left out.
     multi, single, seed, balanced
         See :meth:`mvtheory.data.MultiView.sample`.
 
     Returns
     -------
     data : Strengths
-        Those of `reduce_to_own_views` for the sample with these arguments.
+        The same numbers as from the sample with these arguments.
     kept : Tensor of int, shape [n]
-        The view of a single-view input; -1 for multi-view inputs.
+        The view that a single-view input kept; -1 for multi-view inputs.
     """
     y, kept, strength = task.strengths(multi, single, seed=seed, balanced=balanced)
     patches = torch.full((task.k, task.M), float(task.C_p if task.C_weak is None else task.C_weak))
@@ -273,15 +276,15 @@ def draw_strengths(
 def reduce_to_all_views(
     nets: PatchNets, data: Sample, views: Float[Tensor, "k M d"]
 ) -> tuple[ViewNets, Strengths, Float[Tensor, "k M _"]]:
-    """Reduce nets to the products with all views and the norm of the rest, and inputs to strengths.
+    """Reduce nets to the products with all views and one number for the rest, and inputs to strengths.
 
-    The rest of a neuron is its component orthogonal to all views. The noise of `data` is left out; without noise,
-    training takes the same path as that of the full nets.
+    The rest of a neuron, orthogonal to all views, becomes its length. The noise of `data` is left out;
+    where there is none, training takes the very same path.
 
     Parameters
     ----------
     nets : PatchNets
-        The nets.
+        The nets, with an activation that is 0 at 0.
     data : Sample
         The inputs.
     views : Tensor, shape [k, M, d]
@@ -290,11 +293,12 @@ def reduce_to_all_views(
     Returns
     -------
     nets : ViewNets
-        Their `W` has the shape [L, k, m, k M + 1].
+        With W of shape [L, k, m, k M + 1].
     data : Strengths
     views : Tensor, shape [k, M, k M + 1]
         The views in these coordinates.
     """
+    _check_zero(nets.activation, nets.W)
     k, M, _ = views.shape
     check_shape("views", views, (nets.W.shape[1], "M", nets.W.shape[-1]))
     basis = views.flatten(0, 1).T  # [d, k M]
@@ -304,8 +308,15 @@ def reduce_to_all_views(
     return ViewNets(torch.cat([along, rest], -1), nets.activation), _strengths(data, k, M), own
 
 
+def _check_zero(activation: Activation, W: Tensor) -> None:
+    """Raise an error unless patches that hold no view add nothing."""
+    at_zero = float(activation.value_and_slope(W.new_zeros(1))[0])
+    if at_zero != 0:
+        raise ValueError(f"nets.activation must be 0 at 0 (patches without a view add nothing); got {at_zero:g}")
+
+
 def _strengths(data: Sample, k: int, M: int) -> Strengths:
-    """Return the strength of a patch of each view, and the number of its patches, for each input."""
+    """Return what inputs show: the strength of a patch of each view, and how many patches hold it."""
     check_shape("data.strength", data.strength, ("n", k, M))
     carried = data.patch_view.clamp(min=0)
     filled = (data.patch_view >= 0).to(data.strength.dtype)
@@ -315,7 +326,7 @@ def _strengths(data: Sample, k: int, M: int) -> Strengths:
 
 @_once
 def _present(x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Return input, class, view, strength of a patch and number of patches of each view that is present."""
+    """Input, class, view, strength of a patch and number of patches of each view that is present."""
     row, i, view = x[..., 1].nonzero(as_tuple=True)
     z, count = x[row, i, view].unbind(-1)
     return row, i, view, z, count

@@ -1,45 +1,43 @@
-r"""Training with many classes, using the sparsity of the outputs.
+r"""Training nets of many classes in the reduction to own views.
 
-In the reduction to own views most outputs are exactly zero, since an input contains views of a few classes alone. The
-cross-entropy depends on the zero outputs through their number,
+There most outputs are exactly zero: an input carries views of a few classes only. The cross-entropy needs of the
+other classes, the absent ones, only their number,
 
-.. math:: -\log p_y = \log\Big(\#\{j \text{ absent}\} + \sum_{j \text{ present}} e^{F_j}\Big) - F_y,
+.. math:: -\log p_y = \log\Big(\#\text{absent} + \sum_{j \text{ present}} e^{F_j}\Big) - F_y,
 
-so that the cost of a training step is proportional to the number of views present, and depends on k through the number
-of inputs alone. A view that many inputs have at the same strength is evaluated once. The training path is that of
-:func:`mvtheory.training.train`.
+so that a training step costs what the views that are present cost, and k enters through N alone. A view that many
+inputs show at the same strength is worked out once. The path is the one that :func:`mvtheory.training.train` takes.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from mvtheory._check import check_choice, check_finite, check_int, check_labels, check_shape
-from mvtheory.engine.sparse import answers
-from mvtheory.model import SReLU
+from mvtheory._check import check_choice, check_int, check_labels
+from mvtheory.engine.sparse import sparse_cross_entropy
+from mvtheory.model import Activation, SReLU, pooled
 from mvtheory.reduced.reduction import OwnViewNets, Strengths
-from mvtheory.training import Diverged, Schedule
+from mvtheory.training import Diverged, Schedule, warn_of_errors
 
 __all__ = ["ReducedRun", "train_reduced"]
 
 
 @dataclass(frozen=True)
 class ReducedRun:
-    """The result of `train_reduced`.
+    """Where training ended.
 
     Attributes
     ----------
     nets : OwnViewNets
         The trained nets.
     loss, error : Tensor, shape [L]
-        Mean loss and error rate on the training set, at the last step.
+        Mean loss and error on the training set, at the last step.
     steps : Tensor of int, shape [L]
-        Number of steps of each net.
+        Steps that each net took.
     """
 
     nets: OwnViewNets
@@ -49,12 +47,12 @@ class ReducedRun:
 
 
 def train_reduced(nets: OwnViewNets, data: Strengths, schedule: Schedule = Schedule()) -> ReducedRun:
-    """Train nets in the reduction to own views on the labels, independently of each other.
+    """Train nets that see their own views on the labels, each for itself.
 
     Parameters
     ----------
     nets : OwnViewNets
-        L nets at their initialisation, with q >= 2, on the CPU.
+        L nets at their initialisation; q >= 2 where the activation is :class:`~mvtheory.model.SReLU`.
     data : Strengths
         The training set.
     schedule : Schedule
@@ -67,17 +65,23 @@ def train_reduced(nets: OwnViewNets, data: Strengths, schedule: Schedule = Sched
     Raises
     ------
     Diverged
-        If a loss is not finite.
+        If a loss is no longer finite.
+
+    Warns
+    -----
+    UserWarning
+        If training errors are left at the last step: see :func:`mvtheory.training.train`.
     """
     check_choice("schedule.optimizer", schedule.optimizer, ("gd",))
-    check_int("nets.activation.q", nets.activation.q, low=2)
+    if isinstance(nets.activation, SReLU):
+        check_int("nets.activation.q", nets.activation.q, low=2)
     L, k, m, M = nets.W.shape
-    check_shape("data.x", data.x, (len(data), k, M, 2))
-    check_finite("data.x", data.x)
+    nets.check_inputs("data.x", data.x, len(data))
     check_labels("data.y", data.y, k)
     present, alive = _Present.of(data), torch.arange(L)
-    W = nets.W.permute(1, 3, 0, 2).reshape(k * M, L, m).contiguous()  # neurons of a view are contiguous
-    loss, error, steps = torch.zeros(L), torch.zeros(L), torch.zeros(L, dtype=torch.int64)
+    # The neurons that a view meets lie side by side.
+    W = nets.W.detach().permute(1, 3, 0, 2).clone(memory_format=torch.contiguous_format).view(k * M, L, m)
+    loss, error, steps = W.new_zeros(L), W.new_zeros(L), torch.zeros(L, dtype=torch.int64)
     for step in range(schedule.steps + 1):
         w = W[:, alive].contiguous()
         loss[alive], error[alive], gradient = present.loss_and_gradient(w, nets.activation)
@@ -92,17 +96,18 @@ def train_reduced(nets: OwnViewNets, data: Strengths, schedule: Schedule = Sched
         eta = (schedule.max_change * ratio).clamp(max=schedule.eta)
         W[:, alive[going]] -= (eta[:, None] * gradient)[:, going]
         alive = alive[going]
+    warn_of_errors(error, schedule, stacklevel=3)
     back = W.view(k, M, L, m).permute(2, 0, 3, 1).contiguous()
     return ReducedRun(replace(nets, W=back), loss, error, steps)
 
 
 @dataclass(frozen=True)
 class _Present:
-    """The views present in the inputs, row by row, as entries of a table of distinct views, strengths and counts."""
+    """The views that inputs carry, row by row, and once each: a view, its strength and its number of patches."""
 
-    start: np.ndarray  # [n + 1] row i has the entries start[i] to start[i + 1]
-    entry: np.ndarray  # [e] index into the table
-    own: np.ndarray  # [e] whether it is a view of the label
+    start: Tensor  # [n + 1] row i carries entries start[i] to start[i + 1]
+    entry: Tensor  # [e] the number of the kind
+    own: Tensor  # [e] whether it is a view of the label
     view: Tensor  # [kinds]
     z: Tensor  # [kinds]
     count: Tensor  # [kinds]
@@ -120,16 +125,14 @@ class _Present:
         kinds, entry = torch.stack([view.double(), z.double(), count.double()], 1).unique(dim=0, return_inverse=True)
         own = view // M == data.y[row]
         strength, patches = kinds[:, 1:].to(z).T
-        return cls(start.numpy(), entry.numpy(), own.numpy(), kinds[:, 0].long(), strength, patches, k, M)
+        return cls(start, entry, own, kinds[:, 0].long(), strength, patches, k, M)
 
-    def loss_and_gradient(self, w: Tensor, activation: SReLU) -> tuple[Tensor, Tensor, Tensor]:
-        """Return loss and error rate of each net [L], and the gradient; w is [k M, L, m]."""
-        value, slope = activation.pooled((w[self.view] * self.z[:, None, None])[:, None])
-        output_grad = torch.zeros_like(value)  # [kinds, L]
+    def loss_and_gradient(self, w: Tensor, activation: Activation) -> tuple[Tensor, Tensor, Tensor]:
+        """Return loss and error of each net [L], and the gradient; w is [k M, L, m]."""
+        value, slope = pooled(activation, (w[self.view] * self.z[:, None, None])[:, None])
         value *= self.count[:, None]
-        told = answers(
-            value.numpy(), output_grad.numpy(), self.start, self.entry, self.own, (self.view // self.M).numpy(), self.k
+        loss, error, output_grad = sparse_cross_entropy(
+            value, self.start, self.entry, self.own, self.view // self.M, self.k
         )
         slope = slope[:, 0] * (output_grad * (self.z * self.count)[:, None])[..., None]
-        loss, wrong = torch.from_numpy(told).to(w.dtype)
-        return loss, wrong, torch.zeros_like(w).index_add_(0, self.view, slope)
+        return loss, error, torch.zeros_like(w).index_add_(0, self.view, slope)

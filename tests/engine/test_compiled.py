@@ -1,4 +1,4 @@
-"""A training step by compiled code, by torch's products and by autograd; threads, memory and devices."""
+"""A training step by compiled code, by torch and by autograd; threads, memory and devices."""
 
 import dataclasses
 import os
@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference import cross_entropy, double, gradient, outputs, small_problem
 
-import mvtheory.model
 from mvtheory import (
     AverageCrossEntropy,
     CrossEntropy,
@@ -26,6 +25,7 @@ from mvtheory import (
     reduce_to_own_views,
     train,
 )
+from mvtheory.engine import backend
 from mvtheory.engine.compiled import CompiledStep
 from mvtheory.engine.tiles import VECTOR_BYTES, WIDE
 from mvtheory.training import loss_and_gradient
@@ -34,18 +34,11 @@ wide = pytest.mark.skipif(not WIDE, reason="needs vectors of 256 bits")
 gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 
 
-@pytest.fixture(params=["wide", "products by torch", "torch alone"])
-def path(request, monkeypatch):
+@pytest.fixture(params=["auto", "torch"])
+def path(request):
     """Run a test once for each way of doing a step; the last is that of a GPU."""
-    if request.param == "wide" and not WIDE:
-        pytest.skip("needs vectors of 256 bits")
-    if request.param != "wide":
-        monkeypatch.setattr(mvtheory.model, "serves", lambda W, x: False)
-    if request.param == "torch alone":
-        monkeypatch.setattr(mvtheory.model, "pool", None)
-        monkeypatch.setattr(mvtheory.model, "weigh", lambda slope, dF: slope.mul_(dF[:, None, :, None]))
-        plain = lambda a, z: (a.value_and_slope(z)[0].sum((1, 3)), a.value_and_slope(z)[1])  # noqa: E731
-        monkeypatch.setattr(SReLU, "pooled", plain)
+    with backend(request.param):
+        yield
 
 
 @pytest.fixture
@@ -98,38 +91,52 @@ def test_compiled_steps_agree_with_torch_on_any_size(L, k, m, d, more, n, q, blo
     """Noise or not: without it some patches hold zeros only, and are left out."""
     task = MultiView(k=k, P=2 * k + more, d=d, s=1.0, noise_signal=noise, noise_background=noise)
     nets = PatchNets.init(L, k=k, m=m, d=d, sigma_0=0.5, seed=1, activation=SReLU(q, 0.5)).to(torch.float64)
-    data, before = double(task.sample(n, seed=n)), torch.get_num_threads()
-    rows, stack = torch.arange(n), torch.arange(L)
-    for objective in objectives(data, L, k):
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(mvtheory.model, "BLOCK", block)
-            torch.set_num_threads(threads)
-            try:
-                stats, got = loss_and_gradient(nets, data.x, objective, rows, stack)
-                F = nets(data.x)
-            finally:
-                torch.set_num_threads(before)
-            patch.setattr(mvtheory.model, "serves", lambda W, x: False)
-            expected_stats, expected = loss_and_gradient(nets, data.x, objective, rows, stack)
-            torch.testing.assert_close(got, expected, rtol=1e-10, atol=1e-12)
-            torch.testing.assert_close(stats, expected_stats, rtol=1e-10, atol=1e-12)
-            torch.testing.assert_close(F, nets(data.x), rtol=1e-10, atol=1e-12)
+    data, before, close = double(task.sample(n, seed=n)), torch.get_num_threads(), {"rtol": 1e-10, "atol": 1e-12}
+    x, rows, stack = data.x, torch.arange(n), torch.arange(L)
+    torch.set_num_threads(threads)
+    try:
+        for objective in objectives(data, L, k):
+            with backend("compiled"):
+                stats, got = loss_and_gradient(nets, x, objective, rows, stack)
+            with backend("torch"):
+                expected_stats, expected = loss_and_gradient(nets, x, objective, rows, stack)
+            torch.testing.assert_close(got, expected, **close)
+            torch.testing.assert_close(stats, expected_stats, **close)
+            step = CompiledStep(nets.W, x, q, 0.5, block)
+            got = step.gradient(lambda some, F: objective(F, rows[some], stack)[1] / n)  # noqa: B023
+            torch.testing.assert_close(got, expected, **close)
+        F, got = CompiledStep(nets.W, x, q, 0.5, block).label_gradient(data.y)
+        with backend("torch"):
+            torch.testing.assert_close(F.transpose(0, 1), nets(x), **close)
+            expected = loss_and_gradient(nets, x, CrossEntropy(data.y), rows, stack)[1]
+        torch.testing.assert_close(got, expected, **close)
+        torch.testing.assert_close(CompiledStep(nets.W, x, q, 0.5, block).outputs(), F, **close)
+    finally:
+        torch.set_num_threads(before)
 
 
-@pytest.mark.skipif(VECTOR_BYTES < 64, reason="this processor's vectors have 256 bits: the other tests are about them")
-def test_processors_with_vectors_of_256_bits_get_compiled_steps_of_their_own():
+PROCESSORS = [
+    pytest.param("32", "haswell", "+avx2,+fma", id="vectors of 256 bits", marks=pytest.mark.skipif(
+        VECTOR_BYTES < 64, reason="this processor's vectors have 256 bits: the other tests are about them"
+    )),
+    pytest.param("0", "x86-64", "+sse2", id="narrower vectors, so that torch multiplies"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("width", "name", "features"), PROCESSORS)
+def test_other_processors_get_steps_of_their_own(width, name, features):
     """The same tests in a process that may use nothing wider."""
-    env = os.environ | {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": "+avx2,+fma"}
-    width = "from mvtheory.engine.tiles import VECTOR_BYTES, WIDE; print(VECTOR_BYTES if WIDE else 0)"
-    chosen = "any_size or zeros or not_finite or trajectory or same_bits"
-    for command, said in [(["-c", width], "32"), (["-m", "pytest", "-q", __file__, "-k", chosen], " passed")]:
+    env = os.environ | {"NUMBA_CPU_NAME": name, "NUMBA_CPU_FEATURES": features}
+    found = "from mvtheory.engine.tiles import VECTOR_BYTES, WIDE; print(VECTOR_BYTES if WIDE else 0)"
+    chosen = "zeros or not_finite or no_number or trajectory" + " or any_size or same_bits" * (width != "0")
+    for command, said in [(["-c", found], width), (["-m", "pytest", "-q", __file__, "-k", chosen], " passed")]:
         done = subprocess.run([sys.executable, *command], env=env, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
         assert said in done.stdout
         assert " skipped" not in done.stdout
 
 
-def test_inputs_of_nothing_but_zeros_teach_nothing(path):
+def test_inputs_of_nothing_but_zeros_have_no_gradient(path):
     nets, data = small_problem()
     x = torch.zeros_like(data.x)
     x[3, 2] = data.x[3, 2]
@@ -157,25 +164,36 @@ def test_nothing_hides_a_number_that_is_not_finite(bad, path):
     nets, data = small_problem()
     W = nets.W.clone()
     W[1, 2, 3, 4] = bad
+    data.x[:3] = 0  # NaN and infinity times zero are NaN
     F = dataclasses.replace(nets, W=W)(data.x)
-    assert not F[1, :, 2].isfinite().all()
+    assert not F[1, :, 2].isfinite().any()
     assert F[[0, 2]].isfinite().all()
     assert F[1, :, :2].isfinite().all()
 
 
+@pytest.mark.parametrize("q", [2, 3, 5])
+def test_the_slope_of_a_weight_that_is_no_number_is_none(q, path):
+    nets, data = small_problem()
+    W = nets.W.clone()
+    W[1, 2, 3, 4] = float("nan")
+    got = PatchNets(W, SReLU(q, 0.5)).gradient(data.x, lambda rows, F: torch.ones_like(F))
+    assert got[1, 2, 3].isnan().all()
+    got[1, 2, 3] = 0
+    assert got.isfinite().all()
+
+
 @wide
 @pytest.mark.parametrize("count", [1, 2, 3])
-def test_the_same_number_of_threads_gives_the_same_bits(count, threads, monkeypatch):
-    monkeypatch.setattr(mvtheory.model, "BLOCK", 600)
-    nets, data = small_problem(n=50)
+def test_the_same_number_of_threads_gives_the_same_bits(count, threads):
+    nets, data = small_problem(n=12_000)  # several blocks
     threads(count)
-    first, again = (train(nets, data, schedule=Schedule(steps=9)) for _ in range(2))
+    first, again = (train(nets, data, schedule=Schedule(steps=9, stop_loss=0)) for _ in range(2))
     assert torch.equal(first.nets.W, again.nets.W)
     assert torch.get_num_threads() == count
 
 
 @wide
-def test_torch_rests_while_compiled_code_trains_and_works_again_after_an_error(threads):
+def test_torch_keeps_to_one_thread_while_compiled_code_trains_and_not_after_an_error(threads):
     nets, data = small_problem()
     threads(2)
     seen = []
@@ -198,13 +216,26 @@ def test_torch_rests_while_compiled_code_trains_and_works_again_after_an_error(t
 
 
 @wide
+def test_no_error_of_any_thread_is_lost(threads):
+    threads(2)
+    nets, data = small_problem()
+
+    def output_grad(rows, F):
+        raise ValueError(f"rows from {rows.start} on")
+
+    with pytest.raises(ValueError, match="rows from 0 on") as raised:
+        nets.gradient(data.x, output_grad)
+    assert any("rows from 12 on" in note for note in raised.value.__notes__)
+
+
+@wide
 def test_every_thread_trains_in_the_mode_of_the_caller(threads):
     threads(2)
     nets, data = small_problem()
-    expected = train(nets, data, schedule=Schedule(steps=3)).nets.W
+    expected = train(nets, data, schedule=Schedule(steps=3, stop_loss=0)).nets.W
     with torch.inference_mode():
         nets, data = small_problem()
-        assert torch.equal(train(nets, data, schedule=Schedule(steps=3)).nets.W, expected)
+        assert torch.equal(train(nets, data, schedule=Schedule(steps=3, stop_loss=0)).nets.W, expected)
 
 
 @wide
@@ -212,10 +243,10 @@ def test_every_thread_trains_in_the_mode_of_the_caller(threads):
 def test_memory_for_pre_activations_is_bounded_by_the_block(n, threads):
     threads(2)
     W, x = torch.randn(4, 5, 10, 6), torch.randn(n, 20, 6)
-    look = CompiledStep(W, x, 3, 1.0, block=2**15)
+    step = CompiledStep(W, x, 3, 1.0, block=2**15)
     whole = n * 20 * 4 * 5 * 10
-    assert look.slopes.size < 2 * 1.5 * 2**15  # two threads; panels are wider than what they hold
-    assert look.slopes.size < 4 * whole
+    assert step.slopes.size < 2 * 1.5 * 2**15  # two threads; panels are wider than what they hold
+    assert step.slopes.size < 4 * whole
 
 
 @pytest.mark.parametrize("objective", [CrossEntropy, AverageCrossEntropy])

@@ -15,7 +15,7 @@ from mvtheory.experiments.settings import NET_SETTING
 TASK = MultiView(k=5, P=14, d=30, C_p=2, C_weak=1, s=2.0, weak=(0.2, 0.2), Gamma=0.3, noise_background=0.6)
 SMALL = replace(NET_SETTING, task=TASK, multi=150, single=2, test_single=200, test_multi=200)
 STUDY = ClassicalStudy(setting=SMALL, test=200, bags=8, sets=2, rounds=20, depth=2, fixed=3, draws=(301, 302, 303))
-FEW = replace(SMALL, members=4, ensembles=1, schedule=Schedule(steps=60, eta=30000.0))
+FEW = replace(SMALL, members=4, ensembles=1, schedule=Schedule(steps=60, eta=30000.0, warn=False))
 
 
 @pytest.fixture(scope="module")

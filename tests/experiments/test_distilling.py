@@ -32,8 +32,8 @@ TRAINED = replace(
     EXACT,
     task=replace(EXACT.task, noise_background=0.2),
     sigma_0=0.3,
-    schedule=Schedule(steps=100, stop_loss=0.1, eta=3000.0, max_change=0.3),
-    distillation_schedule=Schedule(steps=5, eta=100.0),
+    schedule=Schedule(steps=100, stop_loss=0.1, eta=3000.0, max_change=0.3, warn=False),
+    distillation_schedule=Schedule(steps=5, eta=100.0, warn=False),
 )
 
 

@@ -24,7 +24,7 @@ SMALL = replace(
     members=3,
     ensembles=2,
     averaged=2,
-    schedule=Schedule(steps=30, stop_loss=0.5),
+    schedule=Schedule(steps=30, stop_loss=0.5, warn=False),
     test_single=60,
     test_multi=20,
 )

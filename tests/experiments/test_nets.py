@@ -33,8 +33,8 @@ SMALL = replace(
     members=3,
     students=2,
     averaged=2,
-    schedule=Schedule(steps=30, stop_loss=0.5),
-    distillation_schedule=Schedule(steps=5),
+    schedule=Schedule(steps=30, stop_loss=0.5, warn=False),
+    distillation_schedule=Schedule(steps=5, warn=False),
     test_single=50,
     test_multi=20,
 )

@@ -30,7 +30,7 @@ DIAL = DialStudy(
     test=60,
     nets=3,
     m=3,
-    schedule=Schedule(steps=60, eta=1e6),
+    schedule=Schedule(steps=60, eta=1e6, warn=False),
     draws=(7, 8),
 )
 

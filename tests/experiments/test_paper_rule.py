@@ -36,8 +36,8 @@ SMALL = replace(
     m=4,
     members=3,
     students=2,
-    schedule=Schedule(steps=60, stop_loss=0.1, eta=3000.0),
-    distillation_schedule=Schedule(steps=20, stop_loss=0.01, eta=2000.0),
+    schedule=Schedule(steps=60, stop_loss=0.1, eta=3000.0, warn=False),
+    distillation_schedule=Schedule(steps=20, stop_loss=0.01, eta=2000.0, warn=False),
     test_single=80,
     test_multi=40,
 )

@@ -48,7 +48,7 @@ def test_the_step_of_the_reduction_grows_with_the_cut():
 
 @pytest.mark.parametrize("kind", [Problem.full, Problem.reduced])
 def test_trained_nets_are_those_of_the_trainer(kind):
-    schedule = Schedule(steps=6, eta=500.0)
+    schedule = Schedule(steps=6, eta=500.0, warn=False)
     start = kind(Draw(7, SMALL), 2)
     end, expected = start.trained(schedule), train(start.nets, start.data, schedule=schedule).nets
     assert torch.equal(end.nets.W, expected.W)

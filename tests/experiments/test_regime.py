@@ -26,8 +26,8 @@ SMALL = Setting(
     m=3,
     members=3,
     students=1,
-    schedule=Schedule(steps=60, stop_loss=0.3, eta=500.0),
-    distillation_schedule=Schedule(steps=5),
+    schedule=Schedule(steps=60, stop_loss=0.3, eta=500.0, warn=False),
+    distillation_schedule=Schedule(steps=5, warn=False),
     test_single=60,
     test_multi=20,
 )

@@ -28,7 +28,7 @@ from mvtheory.experiments.base import labelled
 from mvtheory.experiments.nets import Draw
 from mvtheory.experiments.without_views import METHODS, MIXTURE, STUDIES, StructureStudy, error, errors, gain, share
 
-SHORT = Schedule(steps=60, eta=1e6)
+SHORT = Schedule(steps=60, eta=1e6, warn=False)
 VIEWS = MultiView(k=3, P=6, d=12, s=1.0)
 SMALL = StructureStudy(
     task=VIEWS,
@@ -39,7 +39,7 @@ SMALL = StructureStudy(
     m=3,
     flipped=0.2,
     schedule=SHORT,
-    distillation_schedule=Schedule(steps=5, eta=1e4),
+    distillation_schedule=Schedule(steps=5, eta=1e4, warn=False),
     rule=OnOff(threshold=0.3),
     draws=(7, 8),
 )
@@ -70,7 +70,7 @@ def draw_8():
 def test_a_mixture_meets_the_best_rule():
     """With two classes in one patch, the best rule errs with probability Phi(-separation / (sqrt 2 sigma))."""
     mixture = replace(MIXTURE, k=2, d=10, separation=0.5)
-    short = Schedule(steps=20, eta=1e6)
+    short = Schedule(steps=20, eta=1e6, warn=False)
     study = StructureStudy(
         task=mixture, n=200, nets=3, m=3, sigma_0=0.1, schedule=short, distillation_schedule=short, draws=(7, 8)
     )

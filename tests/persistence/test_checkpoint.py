@@ -42,7 +42,7 @@ from mvtheory.persistence.identity import identity
 from mvtheory.persistence.store import LockedError, load
 
 VIEWS = MultiView(k=3, P=6, d=8, s=1).views.double()
-SCHEDULE = Schedule(steps=40, stop_loss=0.1, max_change=0.2, record_every=4)
+SCHEDULE = Schedule(steps=40, stop_loss=0.1, max_change=0.2, record_every=4, warn=False)
 
 
 def learnable():
@@ -95,7 +95,7 @@ PROBLEMS = {
     "distillation": (lambda y: Distillation(y, torch.ones(3, len(y), 3).double()), SCHEDULE),
     "sgd": (None, Schedule(steps=30, optimizer="sgd", eta=0.1, batch=7, seed=3, stop_loss=0)),
     "adam": (None, Schedule(steps=30, optimizer="adam", eta=0.02, batch=11, seed=3, stop_loss=0)),
-    "adam on all": (None, Schedule(steps=30, optimizer="adam", eta=0.02)),
+    "adam on all": (None, Schedule(steps=30, optimizer="adam", eta=0.02, warn=False)),
 }
 
 
@@ -418,7 +418,7 @@ def test_interrupts_at_random_moments_meet_no_half_step(kept, times, tmp_path):
 
 def test_divergence_carries_the_last_finite_run(tmp_path):
     nets, data = small_problem()
-    wild = Schedule(steps=9, optimizer="sgd", eta=1e308, record_every=2)
+    wild = Schedule(steps=9, stop_loss=0, optimizer="sgd", eta=1e308, record_every=2)
     for how in [{}, {"checkpoint": tmp_path / "run"}, {"checkpoint": tmp_path / "run"}]:
         with pytest.raises(Diverged, match=r"not finite at step \d") as raised:
             train(nets, data, schedule=wild, views=VIEWS, **how)

@@ -150,7 +150,7 @@ def test_what_inputs_show_is_read_again_after_a_change_in_place(reduce):
 
 @pytest.mark.parametrize("reduce", [reduce_to_all_views, reduce_to_own_views])
 def test_reduced_nets_train_in_inference_mode(reduce):
-    """There tensors do not tell of changes."""
+    """There tensors do not count their changes."""
     runs = []
     for mode in (False, True):
         with torch.inference_mode(mode):

@@ -1,4 +1,4 @@
-"""The race among many classes: a sample's strengths without the sample, and the trainer's path at less cost."""
+"""Training of many classes: a sample's strengths without the sample, and the trainer's path at less cost."""
 
 import math
 from dataclasses import replace
@@ -62,7 +62,7 @@ def test_the_path_is_that_of_the_trainer(q, change):
     nets, data = problem(replace(TASK, **change), q=q)
     schedule = Schedule(steps=60, stop_loss=0.0, eta=500.0)
     slow, fast = train(nets, data, schedule=schedule), train_reduced(nets, data, schedule)
-    # Single precision adds up over 60 steps, in which weights grow by up to 20% each: as for `all_products`.
+    # Single precision adds up over 60 steps, in which weights grow by up to 20% each: as for `reduce_to_all_views`.
     assert torch.allclose(fast.nets.W, slow.nets.W, rtol=1e-3, atol=1e-4 * float(slow.nets.W.abs().max()))
     assert torch.allclose(fast.loss, slow.history.loss[-1], rtol=1e-3, atol=1e-5)
     assert torch.equal(fast.steps, torch.full((3,), 60))
@@ -80,7 +80,7 @@ def test_each_net_stops_when_it_has_learned_everything():
 
 def test_a_net_does_not_depend_on_the_others():
     nets, data = problem()
-    schedule = Schedule(steps=300, stop_loss=0.05, eta=2000.0)
+    schedule = Schedule(steps=300, stop_loss=0.05, eta=2000.0, warn=False)
     together, alone = train_reduced(nets, data, schedule), train_reduced(nets[1:2], data, schedule)
     assert torch.allclose(together.nets.W[1:2], alone.nets.W, rtol=1e-4, atol=1e-5)
     assert together.steps[1] == alone.steps[0]
@@ -93,7 +93,9 @@ def test_the_loss_counts_silent_classes():
     W[0, 2, 0, 0] = 0.5
     x = torch.zeros(1, k, 2, 2)
     x[0, 2, 0] = torch.tensor([1.0, 1.0])
-    end = train_reduced(OwnViewNets(W, SReLU(3, 1.0)), Strengths(x, torch.tensor([2])), Schedule(steps=1, eta=1e-9))
+    end = train_reduced(
+        OwnViewNets(W, SReLU(3, 1.0)), Strengths(x, torch.tensor([2])), Schedule(steps=1, stop_loss=0, eta=1e-9)
+    )
     assert float(end.loss) == pytest.approx(math.log(k - 1 + math.exp(F)) - F, rel=1e-6)
     assert float(end.error) == 0
 
@@ -102,14 +104,16 @@ def test_a_label_whose_views_are_absent_is_an_error():
     x = torch.zeros(1, 3, 2, 2)
     x[0, 1, 0] = torch.tensor([1.0, 1.0])
     W = torch.full((1, 3, 1, 2), 0.5)
-    end = train_reduced(OwnViewNets(W, SReLU(3, 1.0)), Strengths(x, torch.tensor([0])), Schedule(steps=1, eta=1e-9))
+    end = train_reduced(
+        OwnViewNets(W, SReLU(3, 1.0)), Strengths(x, torch.tensor([0])), Schedule(steps=1, stop_loss=0, eta=1e-9)
+    )
     assert float(end.error) == 1
 
 
 def test_inputs_are_not_changed_and_bad_ones_are_refused():
     nets, data = problem(clean_task(), L=2)
     before = nets.W.clone(), data.x.clone()
-    train_reduced(nets, data, Schedule(steps=3))
+    train_reduced(nets, data, Schedule(steps=3, stop_loss=0))
     assert torch.equal(nets.W, before[0])
     assert torch.equal(data.x, before[1])
     with refused(ValueError, "schedule.optimizer must be one of 'gd'; got 'adam'"):
