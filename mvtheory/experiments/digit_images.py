@@ -1,50 +1,81 @@
-"""The study of the handwritten digits: all methods, several seeds and data splits, tested class by class."""
+"""Claims about pairs of handwritten digits: which half a net relies on, and what averages and students gain.
+
+Here the independent repetitions are splits of the images into training and test images, and a *draw* is the number of a
+split. All nets of a split see the same pairs.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
-from jaxtyping import Float
+import xarray as xr
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from mvtheory._check import check_choice, check_int
 from mvtheory.distillation import Temperature
+from mvtheory.experiments.base import Experiment, Measurement, labelled, select
 from mvtheory.images.digits import CLASSES, SMALLEST_CLASS, DigitNets, Pairs, fit, single_view, split_pairs
-from mvtheory.measurement import error_rate
-from mvtheory.persistence.store import cached
+from mvtheory.measurement import Estimate, error_rate, over_draws
 
-__all__ = ["DigitResults", "DigitStudy"]
+__all__ = [
+    "CONTRAST",
+    "ESTIMATORS",
+    "SPLITS",
+    "DigitStudy",
+    "gain_share",
+    "gap",
+    "opposite_share",
+    "reliance",
+    "removed",
+    "single_view_error",
+]
+
+#: The splits that the book reports. The settings were chosen on the splits 1, 2 and 3.
+SPLITS = (101, 102, 103, 104, 105)
+
+#: The contrast of the image of another class at which the claims are measured.
+CONTRAST = 0.3
+
+# The axis along which the models of a method differ; the other methods give one model a split.
+_AXES = {"single": "net", "shared": "net", "growing ensemble": "size", "distilled": "student",
+         "self-distilled": "student"}  # fmt: skip
 
 
 @dataclass(frozen=True)
-class DigitStudy:
-    """All that the study depends on.
+class DigitStudy(Experiment):
+    """Errors of all methods on pairs of digits, class by class.
 
-    The defaults were chosen on the splits 1, 2 and 3, none of which is among `splits`.
+    The methods are ``single``, its ``ensemble``, ``distilled``, ``self-distilled``, ``trained average``, and the
+    control ``shared`` (both halves through the same filters). ``<name> ensemble`` is the average of all nets of that
+    name. The models of ``growing ensemble`` are the averages of the first 1, 2, 3, ... single nets.
+
+    By the name of the method, :meth:`run` returns its errors on the test pairs of which one image is replaced, axes
+    ``contrast``, ``half`` (the one that is kept), the models of the method if there are several, and ``digit``. Under
+    ``"training <method>"`` and ``"two-view <method>"`` are the errors on the training pairs and on the test pairs.
 
     Attributes
     ----------
-    splits : tuple of int
-        Seeds of the data splits, the independent draws of the study.
+    draws : tuple of int
+        Numbers of the splits, the independent repetitions; no seed is used in two of them.
     nets, students : int
         Nets trained from labels, and students of either kind, on each split.
-    averages : int
-        Trained averages on each split, of `nets` nets each.
     per_class, channels, scale, steps, rate, temperature, weight
         See `split_pairs`, `DigitNets` and `fit`.
     student_steps : int
         Training steps of the students.
     contrasts : tuple of float
-        Contrasts of the intruder at which everything is tested.
+        Contrasts of the image of another class.
     """
 
-    splits: tuple[int, ...] = (101, 102, 103, 104, 105)
+    draws: tuple[int, ...] = SPLITS
     nets: int = 10
     students: int = 5
-    averages: int = 1
     per_class: int = 50
     channels: tuple[int, int] = (4, 8)
     scale: float = 0.1
@@ -56,155 +87,229 @@ class DigitStudy:
     contrasts: tuple[float, ...] = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 
     def __post_init__(self) -> None:
-        if len(set(self.splits)) < len(self.splits) or len(self.splits) < 2:
-            raise ValueError(f"splits must be at least 2 different seeds; got {self.splits}")
+        super().__post_init__()
         check_int("nets", self.nets, 2, 100)
         check_int("students", self.students, 1, self.nets)
-        check_int("averages", self.averages, 1, 4)
 
-    def run(self) -> DigitResults:
-        """Train and test everything, or read what an earlier run left on disk."""
-        tensors, meta = cached({"study": "digits", **asdict(self)}, self._compute)
-        return DigitResults(self, tensors, meta["seconds"])
+    @property
+    def test_pairs(self) -> int:
+        """Test pairs of each split."""
+        return CLASSES * ((SMALLEST_CLASS - self.per_class) // 2)
 
-    def _compute(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)  # sums then have one order, and products as small as these are no slower
-        try:
-            draws = [self._errors_on(split) for split in self.splits]
-        finally:
-            torch.set_num_threads(threads)
-        return {name: torch.stack([draw[name] for draw in draws]) for name in draws[0]}, {}
+    def on(self, number: int) -> xr.Dataset:
+        """Return the errors on the split of this number, see :class:`DigitStudy`."""
+        train, test = split_pairs(number, self.per_class)
+        stacks = self.train(train, first_seed=1000 * number)
+        replaced = [pairs for contrast in self.contrasts for pairs in single_view(test, contrast, seed=number)]
+        errors = [_errors(stacks, pairs) for pairs in (train, test, *replaced)]
+        variables: dict[str, tuple[str, np.ndarray]] = {}
+        for method in errors[0]:
+            training, two_view, *single = (of_inputs[method] for of_inputs in errors)
+            models = f"{_AXES.get(method, '')} digit"
+            variables[f"training {method}"] = models, training
+            variables[f"two-view {method}"] = models, two_view
+            by_half = np.stack(single).reshape(len(self.contrasts), 2, *training.shape)
+            variables[method] = f"contrast half {models}", by_half
+        return labelled(variables, contrast=self.contrasts, half=["left", "right"])
 
-    def _errors_on(self, split: int) -> dict[str, Tensor]:
-        """Return the errors [inputs, nets, class] of each method on one split, see `DigitResults`."""
-        train, test = split_pairs(split, self.per_class)
-        stacks = self._train(train, first_seed=1000 * split)  # no seed returns in another split
-        inputs = [train, test]
-        inputs += [pairs for contrast in self.contrasts for pairs in single_view(test, contrast, seed=split)]
-        errors: dict[str, list[Tensor]] = {}
-        for pairs in inputs:
-            for name, nets in stacks.items():
-                for method, logits in _answers(name, nets, pairs).items():
-                    errors.setdefault(method, []).append(_errors_by_class(logits, pairs.y))
-        return {method: torch.stack(rows) for method, rows in errors.items()}
-
-    def _train(self, train: Pairs, first_seed: int) -> dict[str, list[DigitNets]]:
-        """Return the trained stacks by name: one, or one for each trained average."""
+    def train(self, pairs: Pairs, first_seed: int) -> dict[str, DigitNets]:
+        """Return the trained nets of each method; students have the seeds from ``first_seed + 500`` on."""
         seeds = range(first_seed, first_seed + self.nets)
         fresh = range(first_seed + 500, first_seed + 500 + self.students)
 
         def trained(seeds: Sequence[int], steps: int = self.steps, shared: bool = False, **how: Any) -> DigitNets:
             nets = DigitNets(seeds, channels=self.channels, scale=self.scale, shared=shared)
-            return fit(nets, train, steps=steps, rate=self.rate, **how)
+            return fit(nets, pairs, steps=steps, rate=self.rate, **how)
 
         single = trained(seeds)
         with torch.no_grad():
-            outputs = single(train.images)
+            outputs = single(pairs.images)
         rule = Temperature(self.temperature)
         student: dict[str, Any] = {"steps": self.student_steps, "rule": rule, "weight": self.weight}
-        starts = [first_seed + self.nets * number for number in range(self.averages)]
         return {
-            "single": [single],
-            "distilled": [trained(fresh, teacher=outputs.mean(0, keepdim=True), **student)],
-            "self-distilled": [trained(fresh, teacher=outputs[: self.students], **student)],
-            "trained average": [trained(range(start, start + self.nets), joint=True) for start in starts],
-            "shared": [trained(seeds, shared=True)],
+            "single": single,
+            "distilled": trained(fresh, teacher=outputs.mean(0, keepdim=True), **student),
+            "self-distilled": trained(fresh, teacher=outputs[: self.students], **student),
+            "trained average": trained(seeds, joint=True),
+            "shared": trained(seeds, shared=True),
         }
 
 
+_STUDY = DigitStudy()
+
+
 @torch.no_grad()
-def _answers(name: str, stacks: list[DigitNets], pairs: Pairs) -> dict[str, Tensor]:
-    """Return the logits [nets, n, 10] of a stack's nets and of their average, by method."""
-    logits = [nets(pairs.images) for nets in stacks]
-    averages = torch.stack([outputs.mean(0) for outputs in logits])
-    if name == "trained average":
-        return {name: averages}
-    answers = {name: logits[0], f"{name} ensemble": averages}
-    if name == "single":  # averages of the first 1, 2, 3, ... nets
-        answers["growing ensemble"] = logits[0].cumsum(0) / torch.arange(1, len(stacks[0]) + 1)[:, None, None]
-    return answers
+def _errors(stacks: Mapping[str, DigitNets], pairs: Pairs) -> dict[str, Float[np.ndarray, "*models 10"]]:
+    """Return the error of every method on each class."""
+    outputs = {name: nets(pairs.images) for name, nets in stacks.items()}  # [nets, n, 10]
+    averages = {f"{name} ensemble": F.mean(0) for name, F in outputs.items()}
+    averages["ensemble"] = averages.pop("single ensemble")
+    outputs["trained average"] = averages.pop("trained average ensemble")
+    growing = outputs["single"].cumsum(0) / torch.arange(1, len(outputs["single"]) + 1)[:, None, None]
+    outputs |= averages | {"growing ensemble": growing}
+    return {method: _errors_by_class(F, pairs.y) for method, F in outputs.items()}
 
 
-def _errors_by_class(logits: Tensor, y: Tensor) -> Tensor:
-    """Return the error [nets, 10] on each class of inputs sorted by class, as many of each."""
-    blocks = zip(logits.chunk(CLASSES, 1), y.chunk(CLASSES), strict=True)
-    return torch.stack([torch.tensor(error_rate(part, label)) for part, label in blocks], -1)
+def _errors_by_class(F: Float[Tensor, "*models n 10"], y: Int[Tensor, " n"]) -> Float[np.ndarray, "*models 10"]:
+    """Return the error on each class of inputs that are sorted by class, as many of each."""
+    blocks = zip(F.chunk(CLASSES, -2), y.chunk(CLASSES), strict=True)
+    return np.stack([error_rate(part, label) for part, label in blocks], -1)
 
 
-@dataclass(frozen=True)
-class DigitResults:
-    """Errors of all methods on all splits.
+def single_view_error(data: xr.Dataset, method: str, contrast: float = CONTRAST) -> Float[Tensor, "splits ..."]:
+    """Return the error on the test pairs of which one image is replaced, the mean of both halves and all classes.
 
-    The methods are ``single``, ``distilled``, ``self-distilled``, ``trained average``; the control
-    ``shared`` (both halves through the same filters); and ``<name> ensemble``, the average of all
-    nets of that name. The nets of ``growing ensemble`` are the averages of the first 1, 2, 3, ...
-    single nets.
-
-    Attributes
+    Parameters
     ----------
-    study : DigitStudy
-    errors : dict of str to Tensor of shape [splits, inputs, nets, 10]
-        By method, error on each class. Inputs: training pairs, test pairs, then for each contrast
-        the test pairs that keep the left image and those that keep the right one.
-    seconds : float
-        Wall time of the run.
+    data : xarray.Dataset
+        What :class:`DigitStudy` measured.
+    method : str
+        See :class:`DigitStudy`.
+    contrast : float
+        One of the study's contrasts.
+
+    Returns
+    -------
+    Tensor, shape [splits, models], or [splits] of a method that gives one model
     """
+    return torch.from_numpy(select(data, method, contrast=contrast)).mean((1, -1))
 
-    study: DigitStudy
-    errors: dict[str, Tensor]
-    seconds: float
 
-    @property
-    def test_pairs(self) -> int:
-        """Test pairs of each split."""
-        return CLASSES * ((SMALLEST_CLASS - self.study.per_class) // 2)
+def gap(data: xr.Dataset, method: str, contrast: float = CONTRAST) -> Float[Tensor, "splits ... 10"]:
+    """Return the error without the left image minus the error without the right one, by class.
 
-    def training(self, method: str) -> Float[Tensor, "splits nets"]:
-        """Error on the training pairs."""
-        return self._method(method)[:, 0].mean(-1)
+    It is 1 where a net classifies a class by the left half alone, -1 by the right half alone, and 0 where either half
+    is enough.
 
-    def two_view(self, method: str) -> Float[Tensor, "splits nets"]:
-        """Error on the test pairs."""
-        return self._method(method)[:, 1].mean(-1)
+    Parameters
+    ----------
+    data, method, contrast
+        As in `single_view_error`.
 
-    def single_view(self, method: str, contrast: float = 0.3) -> Float[Tensor, "splits nets"]:
-        """Error on the test pairs of which one image is replaced, the mean of both ways."""
-        return self.halves(method, contrast).mean((1, 3))
+    Returns
+    -------
+    Tensor, shape [splits, models, 10], or [splits, 10] of a method that gives one model
+    """
+    errors = torch.from_numpy(select(data, method, contrast=contrast))
+    return errors[:, 1] - errors[:, 0]
 
-    def halves(self, method: str, contrast: float = 0.3) -> Float[Tensor, "splits 2 nets 10"]:
-        """Error by class where the left image is kept, and where the right one is."""
-        place = self.study.contrasts.index(check_choice("contrast", contrast, self.study.contrasts))
-        return self._method(method)[:, 2 + 2 * place : 4 + 2 * place]
 
-    def gap(self, method: str, contrast: float = 0.3) -> Float[Tensor, "splits nets 10"]:
-        """Error without the left image minus error without the right one, by class.
+def opposite_share(data: xr.Dataset, method: str, across: str) -> Float[Tensor, " splits"]:
+    """Return how often two nets on a class, or two classes in a net, rely on opposite halves.
 
-        It is 1 where a net answers a class from the left half alone, -1 from the right half alone,
-        and 0 where it can do with either.
-        """
-        keeps_left, keeps_right = self.halves(method, contrast).unbind(1)
-        return keeps_right - keeps_left
+    Parameters
+    ----------
+    data : xarray.Dataset
+        What :class:`DigitStudy` measured.
+    method : str
+        A method with several nets. The sign of the gap says on which half a net relies; a gap of 0 counts as half an
+        opposite.
+    across : {"nets", "classes"}
 
-    def opposite(self, method: str, across: str) -> Float[Tensor, " splits"]:
-        """Return how often two nets on a class, or two classes in a net, lean on opposite halves.
+    Returns
+    -------
+    Tensor, shape [splits]
+        In [0, 1].
+    """
+    axis = 1 + ["nets", "classes"].index(check_choice("across", across, ["nets", "classes"]))
+    side = gap(data, method).sign()
+    n = side.shape[axis]
+    same = (side.sum(axis) ** 2 - (side**2).sum(axis)) / (n * (n - 1))  # mean product over pairs
+    return (1 - same.mean(1)) / 2
 
-        Parameters
-        ----------
-        method : str
-            Its gaps' signs say which half a net leans on; a gap of 0 counts as half an opposite.
-        across : {"nets", "classes"}
-        """
-        axis = 1 + ["nets", "classes"].index(check_choice("across", across, ["nets", "classes"]))
-        side = self.gap(method).sign()
-        n = side.shape[axis]
-        same = (side.sum(axis) ** 2 - (side**2).sum(axis)) / (n * (n - 1))  # mean product over pairs
-        return (1 - same.mean(1)) / 2
 
-    def gain_share(self, method: str) -> Float[Tensor, " splits"]:
-        """Return how much of the ensemble's gain over single nets a method has: 0 none, 1 all of it."""
-        net, best, mean = (self.single_view(name).mean(1) for name in ("single", "single ensemble", method))
-        return (net - mean) / (net - best)
+def gain_share(data: xr.Dataset, method: str) -> Float[Tensor, " splits"]:
+    """Return how much of the ensemble's gain over single nets a method has on single-view inputs.
 
-    def _method(self, method: str) -> Tensor:
-        return self.errors[check_choice("method", method, self.errors)]
+    Parameters
+    ----------
+    data : xarray.Dataset
+        What :class:`DigitStudy` measured.
+    method : str
+        See :class:`DigitStudy`.
+
+    Returns
+    -------
+    Tensor, shape [splits]
+        0 for none, 1 for all of it.
+    """
+    net, best, other = (
+        single_view_error(data, name).reshape(len(data.draw), -1).mean(1) for name in ("single", "ensemble", method)
+    )
+    return (net - other) / (net - best)
+
+
+def reliance(data: xr.Dataset, method: str) -> Estimate:
+    """Return the share of (net, class) that rely on one half: those with a gap above a half.
+
+    Parameters
+    ----------
+    data : xarray.Dataset
+        What :class:`DigitStudy` measured.
+    method : str
+        See :class:`DigitStudy`.
+
+    Returns
+    -------
+    Estimate
+    """
+    shares = (gap(data, method).abs() > 0.5).double().mean(-1).reshape(len(data.draw), -1)
+    return over_draws(shares, points=CLASSES * shares.shape[1])
+
+
+def removed(data: xr.Dataset, name: str, ensemble: str) -> Estimate:
+    """Return the share of the error of nets on single-view inputs that their average removes.
+
+    Parameters
+    ----------
+    data : xarray.Dataset
+        What :class:`DigitStudy` measured.
+    name, ensemble : str
+        The nets and their average, see :class:`DigitStudy`.
+
+    Returns
+    -------
+    Estimate
+        1 if the average never errs, 0 if it errs as often as one net.
+    """
+    one, average = single_view_error(data, name), single_view_error(data, ensemble)
+    return over_draws(1 - average / one.mean(1), points=None, nets=one.numel())
+
+
+def single(draws: Sequence[int] = SPLITS, setting: DigitStudy = _STUDY) -> Measurement:
+    """Measure the error of single nets on single-view inputs."""
+    data = replace(setting, draws=tuple(draws)).run()
+    error = over_draws(single_view_error(data, "single"), points=setting.test_pairs)
+    return Measurement(error, data.attrs["seconds"])
+
+
+def ensemble(draws: Sequence[int] = SPLITS, setting: DigitStudy = _STUDY) -> Measurement:
+    """Measure the share of the error of single nets that their average removes."""
+    data = replace(setting, draws=tuple(draws)).run()
+    return Measurement(removed(data, "single", "ensemble"), data.attrs["seconds"])
+
+
+def share_of_gain(method: str, draws: Sequence[int] = SPLITS, setting: DigitStudy = _STUDY) -> Measurement:
+    """Measure the share of the ensemble's gain that a method has."""
+    data = replace(setting, draws=tuple(draws)).run()
+    further = setting.nets if method == "trained average" else setting.students
+    nets = len(draws) * (setting.nets + further)
+    return Measurement(over_draws(gain_share(data, method), points=None, nets=nets), data.attrs["seconds"])
+
+
+def one_half(name: str, draws: Sequence[int] = SPLITS, setting: DigitStudy = _STUDY) -> Measurement:
+    """Measure the share of (net, class) that rely on one half."""
+    data = replace(setting, draws=tuple(draws)).run()
+    return Measurement(reliance(data, name), data.attrs["seconds"])
+
+
+#: The estimators of the chapter's claims, by id.
+ESTIMATORS: Mapping[str, Callable[..., Measurement]] = {
+    "digits-single": single,
+    "digits-ensemble": ensemble,
+    "digits-distill": partial(share_of_gain, "distilled"),
+    "digits-self-distill": partial(share_of_gain, "self-distilled"),
+    "digits-train-average": partial(share_of_gain, "trained average"),
+    "digits-lottery": partial(one_half, "single"),
+    "digits-control": partial(one_half, "shared"),
+}

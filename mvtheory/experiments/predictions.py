@@ -221,7 +221,8 @@ _TABLE: Mapping[str, list[Claim]] = {
     "10-digits": [
         _claim("digits-single", "Digits: error of a single net on single-view inputs",
                0.25, 0.75, TOLERANCE, "digits", unit="split of the images"),
-        _claim("digits-ensemble", "Digits: share of that error that the ensemble removes",
+        _claim("digits-ensemble", "Digits: share of a single net's error on single-view inputs that the ensemble "
+               "removes",
                0.75, 1, TOLERANCE, "digits", unit="split of the images"),
         _claim("digits-distill", "Digits: share of the ensemble's gain that goes to a distilled net",
                0.75, 1.25, TOLERANCE, "digits", unit="split of the images"),

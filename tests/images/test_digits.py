@@ -11,19 +11,7 @@ import torch
 import torch.nn.functional as F
 
 from mvtheory.distillation import Temperature
-from mvtheory.experiments.digit_images import DigitResults, DigitStudy
 from mvtheory.images.digits import DigitNets, fit, single_view, split_pairs
-
-SMALL = DigitStudy(
-    splits=(1, 2),
-    nets=3,
-    students=2,
-    averages=1,
-    per_class=20,
-    steps=3,
-    student_steps=2,
-    contrasts=(0.0, 0.3),
-)
 
 
 @pytest.fixture(scope="module")
@@ -280,127 +268,6 @@ def test_bad_training(split):
     assert all(torch.equal(a, b) for a, b in zip(before, nets.parameters(), strict=True))
 
 
-# the study
-
-
-@pytest.fixture(scope="module")
-def results(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MVTHEORY_CACHE", str(tmp_path_factory.mktemp("studies")))
-        yield SMALL.run()
-
-
-def test_every_method_is_tested_on_every_input(results):
-    nets = {"single": 3, "growing ensemble": 3, "shared": 3, "distilled": 2, "self-distilled": 2}
-    assert len(results.errors) == 10
-    for method, errors in results.errors.items():
-        assert errors.shape == (2, 2 + 2 * 2, nets.get(method, 1), 10)
-        assert ((errors >= 0) & (errors <= 1)).all()
-
-
-def test_the_results_are_those_of_the_nets(results):
-    """Train the first net of the second split by hand and test it by hand."""
-    train, test = split_pairs(2, 20)
-    assert results.test_pairs == len(test)
-    net = fit(DigitNets([2000], scale=SMALL.scale), train, steps=3)
-    errors = [
-        (net(pairs.images)[0].argmax(-1) != pairs.y).double().mean().item() for pairs in single_view(test, 0.3, seed=2)
-    ]
-    assert results.single_view("single")[1, 0].item() == pytest.approx(sum(errors) / 2, abs=0.01)
-    assert results.halves("single")[1, :, 0].mean(-1).tolist() == pytest.approx(errors, abs=0.01)
-    two_view = (net(test.images)[0].argmax(-1) != test.y).double().mean().item()
-    assert results.two_view("single")[1, 0].item() == pytest.approx(two_view, abs=0.01)
-
-
-def test_each_student_has_its_teacher(split):
-    """Self-distilled nets have one single net each, distilled nets the average; the rest has none."""
-    train, _ = split
-    study = replace(SMALL, scale=1.0, steps=4, student_steps=4)
-    stacks = study._train(train, first_seed=2000)
-    single = fit(DigitNets(range(2000, 2003), scale=1.0), train, steps=4)
-    with torch.no_grad():
-        outputs = single(train.images)
-    teachers = {"distilled": outputs.mean(0, keepdim=True), "self-distilled": outputs[:2]}
-    expected = {
-        "single": single,
-        "trained average": fit(DigitNets(range(2000, 2003), scale=1.0), train, steps=4, joint=True),
-    }
-    for name, teacher in teachers.items():
-        expected[name] = fit(DigitNets([2500, 2501], scale=1.0), train, steps=4, teacher=teacher)
-    for name, nets in expected.items():
-        assert len(stacks[name]) == 1
-        for a, b in zip(stacks[name][0].parameters(), nets.parameters(), strict=True):
-            torch.testing.assert_close(a, b, msg=name)
-
-
-def test_growing_ensembles_end_at_their_single_net_and_at_the_ensemble(results):
-    growing = results.single_view("growing ensemble")
-    assert torch.equal(growing[:, 0], results.single_view("single")[:, 0])
-    torch.testing.assert_close(growing[:, -1], results.single_view("single ensemble")[:, 0], rtol=0, atol=0.01)
-
-
-def test_gain_share_by_hand():
-    errors = {
-        "single": torch.full((2, 4, 3, 10), 0.5),
-        "single ensemble": torch.full((2, 4, 1, 10), 0.1),
-        "distilled": torch.tensor([0.1, 0.2]).view(2, 1, 1, 1).expand(2, 4, 2, 10),
-    }
-    results = DigitResults(replace(SMALL, contrasts=(0.3,)), errors, 1.0)
-    assert results.gain_share("single").tolist() == pytest.approx([0, 0])
-    assert results.gain_share("single ensemble").tolist() == pytest.approx([1, 1])
-    assert results.gain_share("distilled").tolist() == pytest.approx([1, 0.75])
-
-
-def test_gaps_and_opposites_by_hand():
-    # Two nets, the first leans left on all classes, the second right on the first half of them.
-    halves = torch.zeros(2, 2, 2, 10)  # split, kept, net, class
-    halves[:, 1, 0] = 0.9
-    halves[:, 0, 1, :5] = halves[:, 1, 1, 5:] = 0.6
-    errors = torch.cat([torch.zeros(2, 2, 2, 10), halves], 1)
-    results = DigitResults(replace(SMALL, contrasts=(0.3,)), {"single": errors}, 1.0)
-    assert results.gap("single")[0].tolist() == [pytest.approx([0.9] * 10), pytest.approx([-0.6] * 5 + [0.6] * 5)]
-    assert results.opposite("single", "nets").tolist() == pytest.approx([0.5, 0.5])
-    assert results.opposite("single", "classes").tolist() == pytest.approx([25 / 90, 25 / 90])  # 0 and 25 of 45 pairs
-
-
-def test_unknown_names_are_refused(results):
-    with pytest.raises(ValueError, match=r"method must be one of .*'single'.*; got 'boosted'"):
-        results.two_view("boosted")
-    with pytest.raises(ValueError, match=r"contrast must be one of 0.0, 0.3; got 0.5"):
-        results.single_view("single", 0.5)
-    with pytest.raises(ValueError, match="across must be one of 'nets', 'classes'; got 'splits'"):
-        results.opposite("single", "splits")
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"splits": (1, 1)}, r"splits must be at least 2 different seeds; got \(1, 1\)"),
-        ({"splits": (1,)}, "splits"),
-        ({"nets": 1}, "nets .* got 1"),
-        ({"students": 11}, "students .* got 11"),
-        ({"averages": 0}, "averages .* got 0"),
-    ],
-)
-def test_bad_studies(arguments, message):
-    with pytest.raises(ValueError, match=message):
-        DigitStudy(**arguments)
-
-
-def test_the_reported_splits_are_not_those_of_the_choices():
-    assert not set(DigitStudy().splits) & {1, 2, 3}
-
-
-def test_the_number_of_threads_stays(results):
-    threads = torch.get_num_threads()
-    torch.set_num_threads(2)
-    try:
-        SMALL._compute()
-        assert torch.get_num_threads() == 2
-    finally:
-        torch.set_num_threads(threads)
-
-
 def test_import_loads_no_data():
-    code = "import sys, mvtheory.images.digits, mvtheory.experiments.digit_images; sys.exit('sklearn' in sys.modules)"
+    code = "import sys, mvtheory.images.digits; sys.exit('sklearn' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "PYTHONPATH": ""})

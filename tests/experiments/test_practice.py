@@ -1,0 +1,164 @@
+"""The models that the chapter on practice diagnoses, and its two claims on small settings."""
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from sklearn.datasets import load_digits
+from sklearn.tree import DecisionTreeClassifier
+
+from mvtheory.data import MultiView
+from mvtheory.diagnose import diagnose
+from mvtheory.experiments import measure, practice
+from mvtheory.experiments.base import select
+from mvtheory.experiments.nets import Draw, singles
+from mvtheory.experiments.practice import DigitModels, MixtureNets, digit_split, mixture_diagnoses, views_diagnoses
+from mvtheory.experiments.settings import NET_SETTING
+from mvtheory.model import PatchNets
+from mvtheory.training import Schedule, train
+
+SMALL = replace(
+    NET_SETTING,
+    task=MultiView(k=3, P=6, d=12, s=1.0, noise_background=0.3),
+    multi=40,
+    single=1,
+    m=3,
+    members=3,
+    ensembles=1,
+    schedule=Schedule(steps=30, stop_loss=0.5),
+    test_single=50,
+    test_multi=20,
+)
+MIXTURE = MixtureNets((1, 2), n=100, test=50, nets=3, m=2, schedule=Schedule(steps=20))
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("MVTHEORY_CACHE", str(tmp_path))
+    views_diagnoses.cache_clear()
+
+
+def removed(F, y):
+    """Return the share of a net's errors that the average removes; no outputs are tied here."""
+    F, y = torch.as_tensor(F), torch.as_tensor(y)
+    one, average = (errs.double().mean() for errs in (F.argmax(-1) != y, F.mean(0).argmax(-1) != y))
+    return float(1 - average / one)
+
+
+def test_views_by_hand():
+    runs = [singles(Draw(number, SMALL)) for number in (1, 2)]
+    claim = measure("practice-views", draws=[1, 2], setting=SMALL)
+    by_hand = [removed(nets.outputs["single"], nets.labels("single")) for nets in runs]
+    assert claim.measured.value == pytest.approx(np.mean(by_hand))
+    assert (claim.measured.nets, claim.measured.draws) == (6, 2)
+    assert claim.seconds == sum(nets.seconds for nets in runs)
+
+
+def test_mixture_by_hand():
+    data = MIXTURE.run()
+    claim = measure("practice-mixture", draws=[1, 2], setting=replace(MIXTURE, draws=(8, 9)))
+    by_hand = [removed(F, y) for F, y in zip(select(data, "output"), select(data, "label"), strict=True)]
+    assert claim.measured.value == pytest.approx(np.mean(by_hand))
+    assert (claim.measured.nets, claim.measured.draws) == (6, 2)
+    assert [d.removed.value for d in mixture_diagnoses(data)] == pytest.approx(by_hand)
+
+
+def test_where_no_net_errs_there_is_nothing_to_remove(monkeypatch):
+    perfect = diagnose(np.stack([np.eye(3)] * 2), np.arange(3))
+    monkeypatch.setattr(practice, "mixture_diagnoses", lambda data: [perfect] * 2)
+    with pytest.raises(ValueError, match="draws must be data sets on which some net errs; got 1"):
+        measure("practice-mixture", draws=[1, 2], setting=MIXTURE)
+
+
+def test_nets_on_a_mixture_differ_by_seed_and_data_set():
+    data = MIXTURE.run()
+    task = replace(practice.MIXTURE, frame_seed=2_000_000)
+    start = PatchNets.init(1, k=10, m=2, d=40, sigma_0=MIXTURE.sigma_0, seed=2_000_101, activation=MIXTURE.activation)
+    alone = train(start, task.sample(100, seed=2_000_001), schedule=MIXTURE.schedule).nets
+    test = task.sample(50, seed=2_000_002)
+    np.testing.assert_allclose(select(data, "output")[1, 1], alone(test.x)[0], rtol=1e-4, atol=1e-5)
+    assert np.array_equal(select(data, "label", draw=2), test.y)
+
+
+def test_a_split_parts_the_digits():
+    x, x_test, y, y_test = digit_split(n=300)
+    digits = load_digits()
+    assert [x.shape, x_test.shape, y.shape, y_test.shape] == [(300, 64), (1497, 64), (300,), (1497,)]
+    assert x.dtype == np.float32
+    rows = np.concatenate([x, x_test])
+    order = np.lexsort(rows.T)
+    assert np.array_equal(rows[order], (digits.data / 16)[np.lexsort(digits.data.T)].astype("float32"))
+    assert np.abs(np.bincount(y) / 300 - np.bincount(digits.target) / 1797).max() < 1 / 300
+    assert not np.array_equal(x, digit_split(72, 300)[0])
+
+
+def test_models_are_those_of_their_seeds():
+    data = DigitModels(draws=(5,), seeds=2, students=1, n=60).run()
+    x, x_test, y, y_test = digit_split(5, 60)
+    tree = DecisionTreeClassifier(max_features="sqrt", min_samples_leaf=3, random_state=1).fit(x, y)
+    assert np.array_equal(select(data, "decision trees")[0, 1], tree.predict_proba(x_test))
+    assert np.array_equal(select(data, "label", draw=5), y_test)
+    for name in ("shallow nets", "deep nets", "students of the ensemble", "students of one net"):
+        errors = (select(data, name)[0].argmax(-1) != y_test).mean(-1)
+        assert len(errors) == (1 if "students" in name else 2)
+        assert (errors < 0.4).all(), name  # chance is 0.9
+    assert np.ptp(select(data, "logistic regression")[0], 0).max() == 0  # one optimum, whatever the seed
+
+
+def test_each_student_has_its_teacher(monkeypatch):
+    """Training is left out, so that the teachers are the outputs of nets at their initialisation."""
+    teachers = []
+    monkeypatch.setattr(practice, "_fit", lambda net, x, y, teacher=None, steps=150: teachers.append(teacher) or net)
+    monkeypatch.setattr(practice, "_models", dict)
+    DigitModels(draws=(5,), seeds=3, students=2, n=60).on(5)
+    F = practice._outputs([practice._deep_net(seed) for seed in range(3)], digit_split(5, 60)[0])
+    assert teachers[:3] == [None] * 3
+    for teacher, expected in zip(teachers[3:], [F.mean(0), F.mean(0), F[0], F[1]], strict=True):
+        assert torch.equal(teacher, expected)
+
+
+def test_a_teacher_is_followed_by_hintons_rule():
+    """The first step of Adam goes against the sign of the gradient, which is computed here from its formula."""
+    x, _, y, _ = digit_split(5, 60)
+    teacher = 5 * torch.randn(60, 10, generator=torch.Generator().manual_seed(0))
+    net, T, weight = practice._deep_net(3), 4.0, 9.0
+    out = net(torch.tensor(x))
+    with torch.no_grad():
+        grad = out.softmax(-1) - torch.nn.functional.one_hot(torch.tensor(y), 10)
+        grad += weight * T * ((out / T).softmax(-1) - (teacher / T).softmax(-1))
+    gradients = torch.autograd.grad(out, list(net.parameters()), grad / 60)
+    before = [p.detach().clone() for p in net.parameters()]
+    practice._fit(net, x, y, teacher, steps=1)
+    for p, old, gradient in zip(net.parameters(), before, gradients, strict=True):
+        clear = gradient.abs() > 1e-5
+        torch.testing.assert_close((p - old)[clear], -0.01 * gradient.sign()[clear], rtol=0.01, atol=0)
+
+
+def test_initial_weights_leave_the_global_generator_alone():
+    before = torch.random.get_rng_state()
+    first, again, other = (next(practice._deep_net(seed).parameters()) for seed in (3, 3, 4))
+    assert torch.equal(torch.random.get_rng_state(), before)
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"draws": ()}, "draws must be at least 1"),
+        ({"seeds": 1}, "seeds .* got 1"),
+        ({"students": 11}, "students .* got 11"),
+    ],
+)
+def test_bad_models(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        DigitModels(**arguments)
+
+
+def test_import_loads_no_data():
+    code = "import sys, mvtheory.experiments.practice; sys.exit('sklearn' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "PYTHONPATH": ""})
