@@ -5,10 +5,10 @@ A sweep, in TOML:
     kind = "sweep"
     study = "law"                # a name of --list, or "package.module:function"
     seeds = [0, 1]
-    draws = [701, 702]
+    draws = [701, 702]           # data draws
     backend = "loky"             # or "dask", or "sequential"
     jobs = 2                     # processes of this machine
-    store = "sweeps"             # folder of what is finished; run the file again to go on
+    store = "sweeps"             # folder of the finished cells; run the file again to compute the rest
 
     [grid]                       # all combinations are computed; [[grid]] gives several grids
     k = [10, 30]
@@ -23,7 +23,10 @@ A claim:
     members = 4
     task.k = 5
 
-The exit status is 0 if all went well, 1 if a cell or a claim failed, and 2 if the file or the command is wrong.
+The exit status is 0 if all went well, 1 if a cell or a claim failed, and 2 if the command could not be carried out: the
+file or an option is wrong, the table cannot be saved, or the Dask cluster has no workers.
+
+A file names Python code, which is imported and called: run only files, and in folders, whose authors you trust.
 """
 
 from __future__ import annotations
@@ -31,6 +34,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import inspect
+import os
 import sys
 import tomllib
 import warnings
@@ -62,11 +66,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.file is None:
             raise UsageError("file must be given; see --help")
         table, failed = _run(options)
-        print(table.to_string(index=False))
-        if options.save:
-            _save(table, options.save)
-        for line in failed:
-            print(line, file=sys.stderr)
+        try:
+            if options.save:
+                _save(table, options.save.expanduser())
+        finally:  # what was computed is shown, if not saved
+            _print(table.to_string(index=False))
         return 1 if failed else 0
     except UsageError as reason:
         print(f"mvtheory: {reason}", file=sys.stderr)
@@ -77,21 +81,21 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         "python -m mvtheory", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("file", nargs="?", type=Path, help="what to do, in TOML: see above, and the folder examples")
-    parser.add_argument("--list", action="store_true", help="name the built-in claims and studies, and stop")
-    parser.add_argument("--save", type=Path, metavar="TABLE", help="write the table, too: .csv, .md or .parquet")
+    parser.add_argument("file", nargs="?", type=Path, help="a sweep or a claim, in TOML: see above and examples/")
+    parser.add_argument("--list", action="store_true", help="list the built-in claims and studies, and exit")
+    parser.add_argument("--save", type=Path, metavar="TABLE", help="also save the table, as .csv, .md or .parquet")
     parser.add_argument("--quiet", action="store_true", help="show no progress bar")
-    group = parser.add_argument_group("in place of what the file says of a sweep")
+    group = parser.add_argument_group("options of a sweep, which override the file")
     group.add_argument("--backend", help="sequential, loky or dask")
     group.add_argument("--jobs", type=int, metavar="N", help="processes of this machine")
-    group.add_argument("--scheduler", metavar="ADDRESS", help="of a Dask cluster, such as tcp://10.0.0.1:8786")
-    group.add_argument("--store", metavar="FOLDER", help="of what is finished")
-    group.add_argument("--retry", action="store_true", default=None, help="compute cells anew that failed before")
+    group.add_argument("--scheduler", metavar="ADDRESS", help="of a Dask scheduler, such as tcp://10.0.0.1:8786")
+    group.add_argument("--store", metavar="FOLDER", help="of the finished cells")
+    group.add_argument("--retry", action="store_true", default=None, help="compute cells that failed before again")
     return parser
 
 
-def _run(options: argparse.Namespace) -> tuple[DataFrame, list[str]]:
-    """Read the file and do what it says; return the table, and a line for what failed."""
+def _run(options: argparse.Namespace) -> tuple[DataFrame, bool]:
+    """Run the sweep or measure the claims of the file; return the table, and whether something failed."""
     if options.save and options.save.suffix not in FORMATS:
         raise UsageError(f"--save must end in one of {', '.join(FORMATS)}; got {options.save}")
     content = _read(options.file)
@@ -111,10 +115,12 @@ def _run(options: argparse.Namespace) -> tuple[DataFrame, list[str]]:
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
+        content = tomllib.loads(file.read_text(encoding="utf-8-sig"))
+        repr(content)  # raises an error where numbers or tables are too large for messages
+        return content
     except OSError as error:
         raise UsageError(f"{file}: {error.strerror}") from None
-    except ValueError as error:  # no TOML, or no text
+    except (ValueError, RecursionError) as error:  # not TOML, or not text
         raise UsageError(f"{file}: not a TOML file: {error}") from None
 
 
@@ -127,39 +133,39 @@ def _only(file: Path, content: Mapping[str, Any], allowed: Sequence[str], needed
             raise UsageError(f"{file}: {key} must be given")
 
 
-def _sweep(file: Path, content: dict[str, Any], progress: bool) -> tuple[DataFrame, list[str]]:
-    from mvtheory.sweeps.sweep import Sweep
+def _sweep(file: Path, content: dict[str, Any], progress: bool) -> tuple[DataFrame, bool]:
+    from mvtheory.sweeps import Sweep
 
     function = _study(file, content.pop("study"))
-    how = {name: content.pop(name) for name in ("backend", "jobs", "scheduler", "retry") if name in content}
+    options = {name: content.pop(name) for name in ("backend", "jobs", "scheduler", "retry") if name in content}
     try:
-        sweep = Sweep(function, **content)
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            table = sweep.run(**how, progress=progress)
-    except (TypeError, ValueError, ImportError, OSError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("default", UserWarning)
+            warnings.showwarning = lambda message, *_: print(f"mvtheory: {message}", file=sys.stderr)
+            table = Sweep(function, **content).run(**options, progress=progress)
+    except (TypeError, ValueError, ImportError, OSError, RuntimeError) as error:
         raise UsageError(f"{file}: {' '.join(str(error).split())}") from None
-    failed = [str(warning.message) for warning in caught if "cells failed" in str(warning.message)]
-    return table, failed
+    return table, bool(table["cell_error"].notna().any())
 
 
 def _study(file: Path, name: Any) -> Callable:
-    """Find a function by its name, or by module and name."""
+    """Return the function of a name of --list, or of a module and a name in it."""
     from mvtheory.experiments.scale import STUDIES
+    from mvtheory.sweeps.workers import describe_error
 
-    if name in STUDIES:
-        return STUDIES[name]
     allowed = f"study must be one of {', '.join(map(repr, STUDIES))}, or 'package.module:function'"
-    module, colon, attribute = str(name).partition(":")
-    if not colon:
+    if isinstance(name, str) and name in STUDIES:
+        return STUDIES[name]
+    if not isinstance(name, str) or ":" not in name:
         raise UsageError(f"{file}: {allowed}; got {name!r}")
+    module, _, attribute = name.partition(":")
     try:
         return getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise UsageError(f"{file}: {allowed}; got {name!r}: {error}") from None
+    except (Exception, SystemExit) as error:  # the module is anybody's
+        raise UsageError(f"{file}: {allowed}; got {name!r}: {describe_error(error)}") from None
 
 
-def _claims(file: Path, content: Mapping[str, Any]) -> tuple[DataFrame, list[str]]:
+def _claims(file: Path, content: Mapping[str, Any]) -> tuple[DataFrame, bool]:
     from pandas import DataFrame
 
     from mvtheory.claims import COLUMNS, table_cells
@@ -188,7 +194,10 @@ def _claims(file: Path, content: Mapping[str, Any]) -> tuple[DataFrame, list[str
         claims.append((name, options))
     measured = [measure(name, **options) for name, options in claims]
     table = DataFrame([(claim.id, *table_cells(claim)) for claim in measured], columns=list(COLUMNS))
-    return table, [f"the claim {claim.id!r} fails" for claim in measured if claim.verdict == "fails"]
+    failed = [claim.id for claim in measured if claim.verdict == "fails"]
+    for name in failed:
+        print(f"mvtheory: the claim {name!r} fails", file=sys.stderr)
+    return table, bool(failed)
 
 
 def _changed(file: Path, name: str, setting: Any, changes: Any) -> Any:
@@ -217,23 +226,33 @@ def _changed(file: Path, name: str, setting: Any, changes: Any) -> Any:
 
 
 def _save(table: DataFrame, path: Path) -> None:
+    from mvtheory.sweeps.workers import describe_error
+
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         getattr(table, FORMATS[path.suffix])(path, index=False)
-    except (ImportError, OSError) as error:
-        raise UsageError(f"--save {path}: {error}") from None
+    except (ImportError, OSError, TypeError, ValueError, OverflowError) as error:  # not every table fits into .parquet
+        raise UsageError(f"--save {path}: {describe_error(error)}") from None
 
 
 def _list() -> None:
     from mvtheory.experiments.predictions import CLAIMS
     from mvtheory.experiments.scale import STUDIES
 
-    print("claims")
+    _print("claims")
     for name, claim in CLAIMS.items():
-        print(f"  {name:32} {claim.statement}, predicted {claim.predicted_text}")
-    print("studies")
+        _print(f"  {name:32} {claim.statement}, predicted {claim.predicted_text}")
+    _print("studies")
     for name, study in STUDIES.items():
-        print(f"  {name:32} {(study.__doc__ or '').splitlines()[0]}")
+        _print(f"  {name:32} {(study.__doc__ or '').splitlines()[0]}")
+
+
+def _print(text: str) -> None:
+    """Print to a reader who may have left, as `head` does."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python fails at exit, when it flushes
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """The command line: what it prints, saves and returns, and how it says that a file is wrong."""
 
+import os
 import re
 import subprocess
 import sys
@@ -23,11 +24,13 @@ EXAMPLES = sorted((ROOT / "examples").glob("*.toml"))
 def half(width, seed, draw):
     if width == 13:
         raise ValueError("unlucky")
+    if width == 14:
+        sys.exit()
     return {"half": width / 2}
 
 
 @pytest.fixture(autouse=True)
-def kept_apart(tmp_path, monkeypatch):
+def cache_of_its_own(tmp_path, monkeypatch):
     monkeypatch.setenv("MVTHEORY_CACHE", str(tmp_path / "cache"))
 
 
@@ -85,16 +88,73 @@ def test_a_table_is_saved(tmp_path, suffix):
 
 def test_options_stand_in_for_the_file(tmp_path):
     assert run(tmp_path, SWEEP, "--store", str(tmp_path / "other"), "--jobs", "1", "--backend", "loky") == 0
-    assert (tmp_path / "other" / "sweeps.sqlite").exists()
+    assert len(list((tmp_path / "other").glob("*.result"))) == 4
 
 
-def test_failed_cells_are_told_and_the_status_is_1(tmp_path, capsys):
-    assert run(tmp_path, SWEEP.replace("[1, 2]", "[1, 13]")) == 1
+@pytest.mark.parametrize(("width", "reason"), [(13, "ValueError: unlucky"), (14, "SystemExit")])
+def test_failed_cells_are_reported_and_the_status_is_1(tmp_path, capsys, width, reason):
+    assert run(tmp_path, SWEEP.replace("[1, 2]", f"[1, {width}]")) == 1
     told = capsys.readouterr()
-    assert "2 of 4 cells failed" in told.err
-    assert "unlucky" in told.err
+    assert re.fullmatch(rf"mvtheory: 2 of 4 cells failed; the first, .*: {reason}\n", told.err)
     assert len(told.out.splitlines()) == 1 + 4
+
+
+def test_failed_cells_are_computed_again_on_request(tmp_path):
     assert run(tmp_path, SWEEP.replace("[1, 2]", "[1, 13]"), "--retry") == 1
+
+
+def test_damaged_cells_are_reported_and_computed_again(tmp_path, capsys):
+    assert run(tmp_path, SWEEP, "--store", str(tmp_path)) == 0
+    table = capsys.readouterr().out
+    file = next(tmp_path.glob("*.result"))
+    file.write_bytes(file.read_bytes()[:-1])
+    assert run(tmp_path, SWEEP, "--store", str(tmp_path)) == 0
+    again = capsys.readouterr()
+    assert re.fullmatch(rf"mvtheory: {file}: .*; a run computes this cell again\n", again.err)
+    assert len(again.out.splitlines()) == len(table.splitlines())
+
+
+def test_a_table_that_cannot_be_saved_is_printed(tmp_path, capsys):
+    (tmp_path / "file").touch()
+    assert run(tmp_path, SWEEP, "--save", str(tmp_path / "file" / "table.csv")) == 2
+    told = capsys.readouterr()
+    assert len(told.out.splitlines()) == 1 + 4
+    assert re.fullmatch(r"mvtheory: --save .*table\.csv: .*\n", told.err)
+
+
+def test_a_table_is_saved_though_nobody_reads_it(tmp_path):
+    file, table = tmp_path / "do.toml", tmp_path / "table.csv"
+    file.write_text(SWEEP, encoding="utf-8")
+    reading, writing = os.pipe()
+    os.close(reading)
+    path = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
+    told = subprocess.run(
+        [sys.executable, "-m", "mvtheory", str(file), "--quiet", "--save", str(table)],
+        env=os.environ | {"PYTHONPATH": path}, stdout=writing, stderr=subprocess.PIPE, text=True, timeout=100,
+    )  # fmt: skip
+    os.close(writing)
+    assert (told.returncode, told.stderr) == (0, "")
+    assert len(table.read_text().splitlines()) == 1 + 4
+
+
+def test_a_byte_order_mark_is_taken(tmp_path):
+    assert run(tmp_path, "\N{BYTE ORDER MARK}" + SWEEP) == 0
+
+
+def test_a_study_that_cannot_be_imported_is_one_line(tmp_path, monkeypatch, capsys):
+    monkeypatch.syspath_prepend(tmp_path)
+    for name, code, reason in [
+        ("fails_at_import", "raise KeyError('no\\nkey')", "KeyError: 'no"),
+        ("exits_at_import", "raise SystemExit('bye')", "SystemExit: bye"),
+        ("is_no_python", "def f(:", "SyntaxError: invalid syntax"),
+    ]:
+        (tmp_path / f"{name}.py").write_text(code)
+        assert run(tmp_path, SWEEP.replace("test_main:half", f"{name}:x")) == 2
+        told = capsys.readouterr()
+        assert told.err.startswith("mvtheory: ")
+        assert told.err.count("\n") == 1
+        assert f"got '{name}:x'" in told.err
+        assert reason in told.err
 
 
 # claims
@@ -192,8 +252,18 @@ def test_list_names_claims_and_studies(capsys):
         (SWEEP + "dephth = 3", (), "keys must be among kind, study, grid, seeds, .*; got 'dephth'"),
         ('kind = "sweep"\nstudy = "law"', (), "do.toml: grid must be given"),
         (SWEEP.replace("test_main:half", "lwa"), (), "study must be one of 'law', 'step', or .*; got 'lwa'"),
-        (SWEEP.replace("test_main:half", "no.such:x"), (), "got 'no.such:x': No module named 'no'"),
-        (SWEEP.replace("test_main:half", "test_main:x"), (), "got 'test_main:x': module 'test_main' has no attribute"),
+        (SWEEP.replace("test_main:half", "no.such:x"), (), "got 'no.such:x': .*No module named 'no'"),
+        (SWEEP.replace("test_main:half", "test_main:x"), (), "got 'test_main:x': .*'test_main' has no attribute"),
+        (SWEEP.replace('"test_main:half"', '["law"]'), (), r"study must be one of .*; got \['law'\]"),
+        (SWEEP.replace('"test_main:half"', "3"), (), "study must be one of .*; got 3"),
+        (SWEEP + 'retry = "no"', (), "retry must be True or False; got 'no'"),
+        (SWEEP + "scheduler = 3", (), r"backend \(with a scheduler\) must be one of 'dask'"),
+        (SWEEP.replace("[1, 2]", "[" * 10_000 + "]" * 10_000), (), "do.toml: not a TOML file: .*recursion"),
+        (SWEEP.replace("[1, 2]", "[1" + "0" * 5000 + "]"), (), "do.toml: not a TOML file: Exceeds the limit"),
+        (SWEEP.replace("[1, 2]", "[0x" + "f" * 5000 + "]"), (), "do.toml: not a TOML file: Exceeds the limit"),
+        (SWEEP.replace("[1, 2]", "[1e999]"), (), r"grid\['width'\] must hold JSON values only"),
+        (SWEEP.replace("[1, 2]", "[2026-01-01]"), (), r"grid\['width'\] must hold JSON values only"),
+        (SWEEP + "store = '~no-such-user/x'", (), "do.toml: .*home directory"),
         (SWEEP.replace("test_main:half", "test_main:ROOT"), (), "function must be a function; got"),
         (SWEEP.replace("width", "w"), (), r"do.toml: grid must fit the function half\(width, seed, draw\)"),
         (SWEEP.replace("[1, 2]", "1"), (), r"grid\['width'\] must be a list of values; got 1"),

@@ -253,7 +253,7 @@ def _of_reduction(value: str, draws: Sequence[int] = _LAW) -> Measurement:
 
 
 def _seconds(table: DataFrame) -> float:
-    return float(table["seconds"].sum())
+    return float(table["cell_seconds"].sum())
 
 
 #: Functions for sweeps, by name.

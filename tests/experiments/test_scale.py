@@ -89,7 +89,7 @@ class Known:
 
     def cell(self, point, draw):
         noise = 1 + 0.01 * (draw - 702)
-        cell = {**point, "draw": draw, "seconds": 2.0}
+        cell = {**point, "draw": draw, "cell_seconds": 2.0}
         if self.function is law:
             averages = {f"average_{L}": 0.5 * (0.5 * noise) ** (L - 1) for L in range(1, FOLD + 1)}
             k = point["k"] ** noise
