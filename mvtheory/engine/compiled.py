@@ -28,8 +28,6 @@ __all__ = ["CompiledStep", "check_output_grad", "panels_of", "single_threaded_to
 
 tiles = Lazy("mvtheory.engine.tiles")
 
-__all__ = ["CompiledStep", "single_threaded_torch", "supports", "threads"]
-
 Args, T = ParamSpec("Args"), TypeVar("T")
 
 #: How many threads compiled code may use, where torch itself keeps to one; None where both may use as many as torch.
