@@ -1,6 +1,7 @@
 """The API reference names everything public."""
 
 import importlib
+import inspect
 import pkgutil
 import re
 from pathlib import Path
@@ -10,12 +11,12 @@ import pytest
 import mvtheory
 
 PAGE = (Path(__file__).parents[1] / "book/reference/api.md").read_text(encoding="utf-8")
-# The engine is reached through nets and `train` alone.
+# All public modules but those inside the engine, and the packages that have public names of their own.
 MODULES = [
     name
     for _, name, package in pkgutil.walk_packages(mvtheory.__path__, "mvtheory.")
     if "._" not in name and not package and not name.startswith("mvtheory.engine.")
-]
+] + ["mvtheory.engine", "mvtheory.experiments"]
 
 modules = pytest.mark.parametrize("name", MODULES)
 
@@ -35,7 +36,7 @@ def test_every_public_name_is_described(name):
     source = Path(module.__file__).read_text(encoding="utf-8")
     for public in module.__all__:
         value = getattr(module, public)
-        if getattr(value, "__module__", None) == name:
+        if inspect.isclass(value) or inspect.isroutine(value):
             assert value.__doc__, f"{name}.{public} has no docstring"
         else:
             commented = re.search(rf"^#:.*\n(#:.*\n)*{public}\b.* =", source, re.MULTILINE)
