@@ -1,4 +1,4 @@
-# The project in two commands: make book, make test. Others: bench, pairs, figure, full, lint, clean.
+# The project in two commands: make book, make test. Others: check, lint, mutants, bench, pairs, figure, full, clean.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -6,16 +6,28 @@ BIN := $(VENV)/bin
 # Warnings are errors, dangling references too; the build goes on to the end to show all of them.
 BUILD := jupyter-book build book -W -n --keep-going
 
-.PHONY: book test bench pairs figure full lint chromium clean
+.PHONY: book check test mutants bench pairs figure full lint chromium clean
 
 book: $(VENV)/.ready
 	@# A failed build forgets what it read: a warning must be met again by the next build, not skipped as already read.
 	@export PATH="$(abspath $(BIN)):$$PATH"; echo "$(BUILD)"; $(BUILD) || { rm -rf _build/.doctrees; exit 1; }
 
-# Fast tests run first, in two processes of one thread; the first test of the built pages builds them (see
-# tests/book/conftest.py).
+# Two processes of one thread; the tests of a module stay together, since they share what they train.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadscope
+
+# All tests that need no built book.
+check: $(VENV)/.ready
+	$(PYTEST) --ignore tests/book
+
+# All tests, fast ones first; the first test of the built pages builds them (see tests/book/conftest.py).
 test: $(VENV)/.ready chromium
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadscope --no-loadscope-reorder
+	$(PYTEST) --no-loadscope-reorder
+
+# Change the core in small ways, one at a time: each change should make one of the nearest tests fail.
+mutants: $(VENV)/.ready
+	$(BIN)/python -m pip install --quiet --no-deps --requirement benchmarks/mutants.txt
+	$(BIN)/mutmut run
+	$(BIN)/mutmut results
 
 # How fast the trainer is, beside its peers and the matrix products that none can do without.
 bench: $(VENV)/.ready
