@@ -117,6 +117,8 @@ def _tiles(sizes: Iterable[int], *, add: bool) -> Any:
 
     @intrinsic
     def product(typing: Any, zero: Any, A: Any, step: Any, B: Any, count: Any, C: Any, rows: Any, half: Any) -> Any:
+        """Multiply the tiles A and B, and write the product to C, or add it."""
+
         def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> ir.Value:
             v, (_, A, step, B, count, C, rows, half) = _Vectors(context, builder, zero), args
             done = builder.append_basic_block("done")
