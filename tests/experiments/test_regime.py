@@ -49,13 +49,21 @@ def mean_error(nets, chosen):
 
 
 def test_what_is_doubled_is_doubled_and_nothing_else():
+    sizes = {"k": NET_SETTING.task.k, "d": NET_SETTING.task.d, "P": NET_SETTING.task.P}
     for size, setting in regime.DOUBLED.items():
-        task, factor = NET_SETTING.task, {"2k": (2, 1), "2d": (1, 2)}[size]
-        assert (setting.task.k, setting.task.d) == (factor[0] * task.k, factor[1] * task.d)
-        assert replace(setting.task, k=task.k, d=task.d, P=task.P) == task
-    for size, setting in regime.STUDENTS_DOUBLED.items():
-        assert (setting.task.k, setting.task.d) == (regime.DOUBLED[size].task.k, regime.DOUBLED[size].task.d)
-        assert setting.task.weak == STUDENT_SETTING.task.weak
+        assert setting.task.k * setting.task.d == 2 * sizes["k"] * sizes["d"]
+        assert getattr(setting.task, size[-1]) == 2 * sizes[size[-1]]
+        assert vary(setting, **sizes, members=10, ensembles=2, multi=498) == NET_SETTING
+        students = vary(regime.STUDENTS_DOUBLED[size], **sizes, members=10, students=2)
+        assert regime.STUDENTS_DOUBLED[size].task.k == setting.task.k
+        if size == "2k":
+            one, other = STUDENT_SETTING.schedule, STUDENT_SETTING.distillation_schedule
+            assert (students.schedule.eta, students.distillation_schedule.eta) == (2 * one.eta, 2 * other.eta)
+            students = vary(students, weight=2 * students.weight, schedule=one, distillation_schedule=other)
+        else:
+            assert students.multi == 2 * STUDENT_SETTING.multi
+            students = vary(students, multi=STUDENT_SETTING.multi)
+        assert students == STUDENT_SETTING
 
 
 def test_the_factor_of_the_law_is_that_of_all_averages_of_fewer_than_all_nets():
@@ -74,7 +82,7 @@ def test_the_factor_of_the_law_is_that_of_all_averages_of_fewer_than_all_nets():
     assert (measured.estimate.nets, measured.estimate.draws) == (12, 3)
 
 
-def test_students_of_the_ensemble_are_adjusted_by_the_views_of_the_members_and_not_cut_off():
+def test_students_of_the_ensemble_are_adjusted_by_the_views_of_the_members():
     measured = regime.distill(DRAWS, SMALL, slack=0.75)
     raw, adjusted = [], []
     for number in DRAWS:
@@ -85,6 +93,13 @@ def test_students_of_the_ensemble_are_adjusted_by_the_views_of_the_members_and_n
     assert measured.raw.value == pytest.approx(np.mean(raw), abs=1e-12)
     assert measured.estimate.value == pytest.approx(np.mean(adjusted), abs=1e-12)
     assert measured.estimate.value != measured.raw.value
+
+
+def test_an_adjusted_error_is_not_cut_off_at_zero(monkeypatch):
+    monkeypatch.setattr(regime, "lottery_control_variate", lambda draw, groups: 0.9)
+    measured = regime.distill(DRAWS, SMALL, slack=0.75)
+    assert measured.estimate.value == pytest.approx(measured.raw.value - 0.9)
+    assert measured.estimate.value < 0
 
 
 def test_the_slack_of_the_rule_reaches_the_students():

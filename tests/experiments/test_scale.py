@@ -115,6 +115,12 @@ def test_the_exponents_of_the_claims_are_those_of_the_table(tables, id, power):
     assert all(draws == (701, 702, 703) for _, draws in tables.values())
 
 
+@pytest.mark.parametrize("id", ["cost-classes-reduced", "steps-classes"])
+def test_powers_of_the_reduction_are_fitted_from_thirty_classes_on(tables, id):
+    measure(id, draws=(701, 702))
+    assert tables["law"] == ({"k": [30, 100, 300, 1000]}, (701, 702))
+
+
 def test_the_law_is_measured_at_a_thousand_classes(tables):
     assert measure("single-k1000", draws=(701, 702, 703)).measured.value == 0.5
     claim = measure("law-k1000", draws=(701, 703))
