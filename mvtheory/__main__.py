@@ -214,6 +214,9 @@ def _changed(file: Path, name: str, setting: Any, changes: Any) -> Any:
             value = _changed(file, path, old, value)
         elif isinstance(old, tuple):
             value = tuple(value) if isinstance(value, list) else value
+        elif isinstance(old, bool):
+            if not isinstance(value, bool):
+                raise UsageError(f"{file}: {path} must be true or false; got {value!r}")
         elif isinstance(old, int | float) and (isinstance(value, bool) or not isinstance(value, int | float)):
             raise UsageError(f"{file}: {path} must be a number; got {value!r}")
         elif isinstance(old, int) and (not isinstance(value, int) or value < 0):

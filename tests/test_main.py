@@ -57,7 +57,7 @@ multi = 60
 single = 0
 test_single = 100
 test_multi = 100
-schedule = {steps = 1}
+schedule = {steps = 1, warn = false}
 task = {k = 3, s = 1.0, weak = [0.2, 0.3]}
 """
 
@@ -185,7 +185,10 @@ def test_examples_run_when_they_are_made_small(file, tmp_path, capsys):
     content = tomllib.loads(file.read_text(encoding="utf-8"))
     text = file.read_text(encoding="utf-8").replace("k = [10, 30]", "k = [10]").replace("jobs = 2", "jobs = 1")
     if content["kind"] == "claim":
-        text = text.replace("draws = [31, 32, 33]", "draws = [31, 32]") + "schedule.steps = 5\ntest_multi = 50\n"
+        text = (
+            text.replace("draws = [31, 32, 33]", "draws = [31, 32]")
+            + "schedule.steps = 5\nschedule.warn = false\ntest_multi = 50\n"
+        )
     assert run(tmp_path, text) in ((0, 1) if content["kind"] == "claim" else (0,))
     out = capsys.readouterr().out.splitlines()
     assert len(out) > 1

@@ -26,7 +26,7 @@ from mvtheory import (
 from mvtheory.engine import backend
 from mvtheory.engine.choice import chosen
 from mvtheory.engine.tiles import WIDE
-from mvtheory.persistence import store
+from mvtheory.persistence import sources
 from mvtheory.reduced.sparse_training import train_reduced
 
 wide = pytest.mark.skipif(not WIDE, reason="needs vectors of 256 bits")
@@ -183,14 +183,14 @@ import mvtheory
 from mvtheory import *
 from mvtheory.engine import backend
 from mvtheory.linear.feature_maps import tangent_features
-from mvtheory.persistence import store
+from mvtheory.persistence import sources as code
 from mvtheory.reduced.sparse_training import train_reduced
 
 def loaded():
     return {"numba", "llvmlite"} & set(sys.modules)
 
 assert not loaded(), "import loads numba"
-sources = store._sources("mvtheory.reduced.sparse_training")
+sources = code.digest(["mvtheory.reduced.sparse_training"])
 task = MultiView(k=3, P=6, d=8, s=1, noise_signal=0, noise_background=0)
 nets, data = PatchNets.init(2, k=3, m=4, d=8, sigma_0=0.5, seed=0), task.sample(20, seed=0)
 with backend("torch"):
@@ -203,7 +203,8 @@ assert not loaded(), "torch alone loads numba"
 nets(data.x)
 train_reduced(some, inputs, Schedule(steps=2, stop_loss=0))
 assert loaded()
-assert store._sources("mvtheory.reduced.sparse_training") == sources, "the hash depends on what was used before"
+code._digest.cache_clear()
+assert code.digest(["mvtheory.reduced.sparse_training"]) == sources, "the hash depends on what was used before"
 """
 
 
@@ -213,9 +214,18 @@ def test_numba_is_loaded_when_compiled_code_is_first_used():
 
 @pytest.mark.parametrize("module", ["tiles", "loops", "jit", "compiled"])
 def test_the_source_of_compiled_code_counts_among_those_of_training(module, monkeypatch):
-    before = store._sources("mvtheory.training")
-    monkeypatch.setitem(store._HASHES, f"mvtheory.engine.{module}", "edited")
-    assert store._sources("mvtheory.training") != before
+    caches = (sources._digest, sources._parse, sources._module, sources._unit)
+    before = sources.digest(["mvtheory.training.train"])
+    name = f"mvtheory.engine.{module}"
+    first = next(iter(sources._module(name).definitions))
+    monkeypatch.setitem(sources._TEXTS, name, f"{sources._TEXTS[name]}\n{first} = None\n")
+    for cache in caches:
+        cache.cache_clear()
+    after = sources.digest(["mvtheory.training.train"])
+    monkeypatch.undo()
+    for cache in caches:
+        cache.cache_clear()
+    assert after != before
 
 
 NO_FOLDER = """
