@@ -31,7 +31,8 @@ import torch
 from peers import PEERS
 from threadpoolctl import threadpool_limits
 
-from mvtheory import GaussianMixture, PatchNets, Schedule, SReLU, train
+from mvtheory import PatchNets, Schedule, SReLU, train
+from mvtheory.controls.no_views import GaussianMixture
 from mvtheory.engine import backend
 from mvtheory.engine.compiled import panels_of
 from mvtheory.engine.tiles import ROWS, WIDE, accumulate, multiply

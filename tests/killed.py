@@ -17,8 +17,9 @@ import torch
 from reference import small_problem
 from torch import Tensor
 
-from mvtheory import CrossEntropy, MultiView, Run, Schedule, SReLU, train
+from mvtheory import CrossEntropy, MultiView, Schedule, SReLU, train
 from mvtheory.persistence.identity import identity
+from mvtheory.training import Run
 
 VIEWS = MultiView(k=3, P=6, d=8, s=1).views.double()
 SCHEDULES = {

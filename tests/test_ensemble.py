@@ -18,13 +18,12 @@ from mvtheory import (
     SReLU,
     average,
     error_rate,
-    groups,
     learned_views,
-    main_strength,
     predict_lottery,
     train,
     view_outputs,
 )
+from mvtheory.ensemble import groups, main_strength
 from mvtheory.training import loss_and_gradient
 
 VIEWS = MultiView(k=3, P=6, d=8, s=1, frame_seed=3).views.double()

@@ -21,7 +21,6 @@ from mvtheory import (
     AverageCrossEntropy,
     CrossEntropy,
     Distillation,
-    Diverged,
     MultiView,
     PatchNets,
     Sample,
@@ -32,7 +31,7 @@ from mvtheory import (
 from mvtheory.engine import backend
 from mvtheory.persistence.store import StoreError, save
 from mvtheory.run import Run
-from mvtheory.training import loss_and_gradient
+from mvtheory.training import Diverged, loss_and_gradient
 
 EXACT = {"rtol": 1e-10, "atol": 1e-12}  # two orders of summation in float64
 VIEWS = MultiView(k=3, P=6, d=8, s=1).views.double()

@@ -13,6 +13,7 @@ from torch.func import functional_call, jacrev, vmap
 
 from mvtheory._check import check_number, check_shape
 from mvtheory.experiments.base import Experiment, labelled
+from mvtheory.experiments.digit_images import SPLITS
 from mvtheory.experiments.fixed_features import STRATA, FeatureStudy
 from mvtheory.images.digits import CLASSES, DigitNets, Pairs, single_view, split_pairs
 from mvtheory.linear.comparison import compare
@@ -22,7 +23,6 @@ from mvtheory.linear.ridge import RIDGES, Ridge, choose_ridge, side_by_side
 from mvtheory.measurement import error_rate
 
 __all__ = [
-    "SPLITS",
     "STUDIES",
     "DigitFeatures",
     "DigitKernelLimit",
@@ -31,9 +31,6 @@ __all__ = [
     "halves",
     "hold_out_pairs",
 ]
-
-#: Seeds of the book's splits into training and test images. The sizes were chosen on the splits 1, 2 and 3.
-SPLITS = (101, 102, 103, 104, 105)
 
 
 def digit_tangent_features(nets: DigitNets, images: Float[Tensor, "n 2 8 8"]) -> Float[Tensor, "L 1 r f"]:

@@ -15,6 +15,7 @@ from mvtheory._check import check_choice, check_int
 from mvtheory.data import Sample
 from mvtheory.experiments import digit_features
 from mvtheory.experiments.base import DRAWS, FULL, Measurement, select
+from mvtheory.experiments.digit_images import SPLITS
 from mvtheory.experiments.fixed_features import KINDS, FeatureStudy, difference
 from mvtheory.experiments.nets import Draw
 from mvtheory.experiments.settings import STUDENT_SETTING, Setting
@@ -158,7 +159,7 @@ def _on_views(
     return _difference(replace(STUDIES[kind], draws=tuple(draws), setting=setting), first, second)
 
 
-def _on_digits(kind: str, first: str, second: str, draws: Sequence[int] = digit_features.SPLITS) -> Measurement:
+def _on_digits(kind: str, first: str, second: str, draws: Sequence[int] = SPLITS) -> Measurement:
     """Measure the error of one method minus that of another on digits; `draws` are the splits of the images."""
     return _difference(replace(digit_features.STUDIES[kind], draws=tuple(draws)), first, second)
 

@@ -79,7 +79,7 @@ def compare(
     -------
     found : dict of str to Tensor
         Errors by method, shape [tests, nets], ``"bias"``, ``"variance"``, ``"share"`` and ``"ridge"``: see
-        :class:`mvtheory.experiments.random_features.FeatureResults`.
+        :class:`mvtheory.experiments.fixed_features.FeatureStudy`.
     outputs : dict of str to list of Tensors
         Outputs [L, n, k] on each test, by method; the trained average and the wide student are one model each.
     """

@@ -9,14 +9,10 @@ from reference import clean_task, cross_entropy, refused, small_problem
 from mvtheory import (
     MultiView,
     PatchNets,
-    Run,
     Schedule,
     SReLU,
-    StoreError,
     learned_views,
     predict_lottery,
-    reduce_to_all_views,
-    reduce_to_own_views,
     train,
     view_outputs,
 )
@@ -24,7 +20,10 @@ from mvtheory.engine import backend
 from mvtheory.linear.feature_maps import tangent_features, view_feature_norm
 from mvtheory.linear.linearization import crossover
 from mvtheory.model import Activation
+from mvtheory.persistence.store import StoreError
+from mvtheory.reduced.reduction import reduce_to_all_views, reduce_to_own_views
 from mvtheory.reduced.sparse_training import train_reduced
+from mvtheory.training import Run
 
 VIEWS = MultiView(k=3, P=6, d=8, s=1).views.double()
 SHORT = Schedule(steps=9, stop_loss=0, eta=0.3)

@@ -21,13 +21,12 @@ from mvtheory import (
     Sample,
     Schedule,
     SReLU,
-    reduce_to_all_views,
-    reduce_to_own_views,
     train,
 )
 from mvtheory.engine import backend
 from mvtheory.engine.compiled import CompiledStep
 from mvtheory.engine.tiles import VECTOR_BYTES, WIDE
+from mvtheory.reduced.reduction import reduce_to_all_views, reduce_to_own_views
 from mvtheory.training import loss_and_gradient
 
 wide = pytest.mark.skipif(not WIDE, reason="needs vectors of 256 bits")

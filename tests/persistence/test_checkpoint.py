@@ -23,23 +23,20 @@ from mvtheory import (
     AverageCrossEntropy,
     CrossEntropy,
     Distillation,
-    Diverged,
-    Interrupted,
     MultiView,
     OnOff,
     PatchNets,
-    Run,
     Schedule,
     SReLU,
-    StoreError,
     Temperature,
-    reduce_to_own_views,
     save,
     train,
 )
 from mvtheory.persistence.checkpoint import Checkpoint
 from mvtheory.persistence.identity import identity
-from mvtheory.persistence.store import LockedError, load
+from mvtheory.persistence.store import LockedError, StoreError, load
+from mvtheory.reduced.reduction import reduce_to_own_views
+from mvtheory.training import Diverged, Interrupted, Run
 
 VIEWS = MultiView(k=3, P=6, d=8, s=1).views.double()
 SCHEDULE = Schedule(steps=40, stop_loss=0.1, max_change=0.2, record_every=4, warn=False)

@@ -9,8 +9,8 @@ from pathlib import Path
 import jupyter_client.manager
 from killed import THINGS
 
-from mvtheory import Run
 from mvtheory.persistence.identity import identity
+from mvtheory.training import Run
 
 
 def test_killed_at_random_moments_training_goes_on_to_the_same_bits(tmp_path):
@@ -37,7 +37,8 @@ CELL = """
 import sys
 sys.path.insert(0, {tests!r})
 from reference import small_problem
-from mvtheory import Run, Schedule, train
+from mvtheory import Schedule, train
+from mvtheory.training import Run
 nets, data = small_problem()
 forever = Schedule(steps=10**9, stop_loss=0, record_every=10**6)
 train(nets, data, schedule=forever, checkpoint={path!r}, every=0)

@@ -14,10 +14,9 @@ from mvtheory import (
     Schedule,
     SReLU,
     error_rate,
-    reduce_to_all_views,
-    reduce_to_own_views,
     train,
 )
+from mvtheory.reduced.reduction import reduce_to_all_views, reduce_to_own_views
 from mvtheory.training import loss_and_gradient
 
 TASK = MultiView(

@@ -7,9 +7,10 @@ import pytest
 import torch
 from reference import clean_task, refused, within
 
-from mvtheory import Diverged, MultiView, PatchNets, Schedule, SReLU, reduce_to_own_views, train
-from mvtheory.reduced.reduction import OwnViewNets, Strengths, draw_strengths
+from mvtheory import MultiView, PatchNets, Schedule, SReLU, train
+from mvtheory.reduced.reduction import OwnViewNets, Strengths, draw_strengths, reduce_to_own_views
 from mvtheory.reduced.sparse_training import train_reduced
+from mvtheory.training import Diverged
 
 TASK = MultiView(
     k=5, P=30, d=20, C_p=2, C_weak=1, s=2.0, weak=(0.2, 0.4), noise_signal=0.0, noise_background=0.0, frame_seed=3
