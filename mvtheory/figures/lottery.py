@@ -26,7 +26,7 @@ def overlap_curves(step: Int[Tensor, " T"], overlap: Float[Tensor, "T nets M"]) 
     return fig
 
 
-def error_columns(errors: Mapping[str, Sequence[Float[np.ndarray, " L"]]]) -> Figure:
+def error_columns(errors: Mapping[str, Sequence[Float[np.ndarray, " _"]]]) -> Figure:
     """Draw the error of every net, a column for each kind of input; nets of one data set stand together."""
     fig, ax = figure(height=2.8)
     ax.axhline(0.5, color=COLOURS["theory"], ls="--", lw=1)
