@@ -8,14 +8,12 @@ import tomllib
 from pathlib import Path
 
 import jaxtyping
-import numpy as np
 import pandas as pd
 import pytest
 
-import mvtheory.experiments.catalogue
 from mvtheory.__main__ import main
-from mvtheory.experiments.catalogue import CLAIMS, STUDIES, measure
-from mvtheory.experiments.nets import NET_SETTING, Draw, singles, summary
+from mvtheory.experiments.predictions import CLAIMS
+from mvtheory.experiments.scale import STUDIES
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = sorted((ROOT / "examples").glob("*.toml"))
@@ -163,42 +161,20 @@ def test_a_study_that_cannot_be_imported_is_one_line(tmp_path, monkeypatch, caps
 def test_claims_print_predicted_and_measured(tmp_path, capsys):
     status = run(tmp_path, CLAIM)
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].split() == ["claim", "predicted", "measured", "[95%", "interval]", "nets", "draws", "verdict"]
+    assert lines[0].split() == [
+        "claim",
+        "predicted",
+        "measured",
+        "[95%",
+        "interval]",
+        "nets",
+        "data",
+        "sets",
+        "verdict",
+    ]
     assert [line.split()[0] for line in lines[1:]] == ["single", "multi"]
     assert status == 1  # one step is too few
     assert lines[2].endswith("fails")
-
-
-TINY = mvtheory.experiments.nets.replace(
-    NET_SETTING,
-    task=mvtheory.experiments.nets.replace(NET_SETTING.task, k=3, s=1.5),
-    multi=100, single=0, members=3, students=1, averaged=2, test_single=120, test_multi=60,
-)  # fmt: skip
-
-
-def test_the_catalogue_measures_what_the_studies_do():
-    """Each claim gives what the book's own summary gives, up to the luck that is evened out."""
-    told = {name: measure(name, (31, 32), TINY) for name in CLAIMS}
-    book = summary((31, 32), TINY, TINY)
-    assert told["single"].measured == book["single"]
-    assert told["train-average"].measured.value == pytest.approx(
-        book["trained average"].value
-        - np.mean([singles(Draw(n, TINY)).members.errors("single").mean() for n in (31, 32)])
-    )
-    for claim, result in {"ensemble": "ensemble", "distill": "distilled", "self-distill": "self-distilled"}.items():
-        assert abs(told[claim].measured.value - book[result].value) < 0.5
-    assert told["multi"].measured.value < 0.1
-    assert told["lottery"].measured.value > 0.7
-    assert 0.2 < told["law"].measured.value < 1
-    assert all(claim.seconds > 0 and claim.measured.draws == 2 for claim in told.values())
-
-
-def test_predictions_are_those_of_the_book():
-    """The ranges stand in the chapters' sources, too; both must say the same."""
-    chapters = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "book/chapters").glob("0*.md"))
-    for name, known in CLAIMS.items():
-        (told,) = re.findall(rf'predict\(\s*"{name}",.*?([-\d.]+),\s+([-\d.]+),\s+chapter', chapters, re.DOTALL)
-        assert tuple(map(float, told)) == known.predicted, name
 
 
 # the files that come with the package
@@ -276,9 +252,9 @@ def test_list_names_claims_and_studies(capsys):
         (
             CLAIM.replace("[31, 32, 33, 34]", "[31]"),
             (),
-            r"draws must be .* 2 different numbers; got \[31\]",
+            r"draws must be at least 2 different numbers of data sets; got \(31,\)",
         ),
-        (CLAIM.replace("[31, 32, 33, 34]", "[0, 1]"), (), "number must be an integer >= 1; got 0"),
+        (CLAIM.replace("[31, 32, 33, 34]", "[0, 1]"), (), "draws must be an integer >= 1; got 0"),
         (CLAIM.replace("students", "student"), (), "setting must have keys among task, .*; got 'student'"),
         (CLAIM.replace("k = 3", "k = 1"), (), "setting.task: k must be an integer >= 2; got 1"),
         (CLAIM.replace("steps", "stops"), (), "setting.schedule must have keys among .*; got 'stops'"),
