@@ -11,7 +11,7 @@ from ipywidgets.embed import dependency_state
 from matplotlib.colors import to_rgb
 
 from mvtheory import Estimate
-from mvtheory.plotting import COLOURS, INK, PREDICTED, estimate_points, figure, result, slider, style
+from mvtheory.plotting import COLOURS, INK, estimate_points, figure, result, slider, style
 
 ALTS = ["a line that rises", 'a line that "falls" < 1 & more']
 
@@ -177,9 +177,10 @@ def test_slider_refuses_frames_that_weigh_too_much():
 
 
 def test_the_result_shows_each_error_before_its_prediction():
-    measured = {name: Estimate(0.2, 0.1, 0.3, 4, 2) for name in PREDICTED}
+    names = list(COLOURS)[:5]
+    measured = {name: (Estimate(0.2, 0.1, 0.3, 4, 2), (0.0, 0.1)) for name in names}
     fig = result(measured)
     (ax,) = fig.axes
-    assert [label.get_text() for label in ax.get_yticklabels()] == list(PREDICTED)
+    assert [label.get_text() for label in ax.get_yticklabels()] == names
     with pytest.raises(KeyError, match="crowd"):
-        result({"crowd": Estimate(0.2, 0.1, 0.3, 4, 2)})
+        result({"crowd": (Estimate(0.2, 0.1, 0.3, 4, 2), (0.0, 0.1))})

@@ -43,7 +43,7 @@ def trained():
 
 def student_errors(trained, rule):
     """Errors of a student of each draw under a rule."""
-    schedule, errors = Schedule(steps=300, stop_loss=0.005, eta=1000.0), []
+    schedule, errors = Schedule(steps=300, stop_loss=0.005, eta=1000.0, warn=False), []
     for seed, nets in trained.items():
         _, data, test = draw(seed)
         G = average(nets[:TEACHERS](data.x))[None]

@@ -29,11 +29,11 @@ SMALL = replace(
     m=3,
     members=3,
     ensembles=1,
-    schedule=Schedule(steps=30, stop_loss=0.5),
+    schedule=Schedule(steps=30, stop_loss=0.5, warn=False),
     test_single=50,
     test_multi=20,
 )
-MIXTURE = MixtureNets((1, 2), n=100, test=50, nets=3, m=2, schedule=Schedule(steps=20))
+MIXTURE = MixtureNets((1, 2), n=100, test=50, nets=3, m=2, schedule=Schedule(steps=20, warn=False))
 
 
 @pytest.fixture(autouse=True)
