@@ -73,7 +73,7 @@ def test_identifiers_are_unique(claims: list[dict]) -> None:
 
 
 def test_the_build_measures_every_claim_of_the_table_and_no_other(claims: list[dict]) -> None:
-    assert [claim["id"] for claim in claims] == list(CLAIMS)
+    assert sorted(claim["id"] for claim in claims) == sorted(CLAIMS)
     for claim in claims:
         row = CLAIMS[claim["id"]]
         assert bounds(claim["predicted"]) == row.predicted
