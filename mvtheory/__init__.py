@@ -8,7 +8,7 @@ Examples
 >>> from mvtheory import MultiView, PatchNets, train
 >>> task = MultiView(k=3, P=6, d=24, s=1)
 >>> nets = PatchNets.init(2, k=3, m=4, d=24, sigma_0=0.1, seed=0)
->>> nets(task.sample(multi=5, seed=0).x).shape
+>>> nets(task.sample(n_multi_view=5, seed=0).x).shape
 torch.Size([2, 5, 3])
 """
 

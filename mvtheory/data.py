@@ -1,6 +1,6 @@
 """Multi-view data: the distribution of the theory.
 
-A *task* is a frozen description of a distribution. ``task.sample(multi, single,
+A *task* is a frozen description of a distribution. ``task.sample(n_multi_view, n_single_view,
 seed=...)`` draws from it and returns a :class:`Sample`: the inputs of the nets,
 with the ground truth of the theory beside them.
 """
@@ -122,7 +122,7 @@ class MultiView:
     Examples
     --------
     >>> task = MultiView(k=3, P=6, d=12, s=1)
-    >>> train = task.sample(multi=8, single=2, seed=0)
+    >>> train = task.sample(n_multi_view=8, n_single_view=2, seed=0)
     >>> train.x.shape, int(train.single_view.sum())
     (torch.Size([10, 6, 12]), 2)
     """
@@ -175,12 +175,12 @@ class MultiView:
             return torch.eye(self.d)[:total].reshape(self.k, self.M, self.d)
         return orthonormal_frame(total, self.d, seed=self.frame_seed).reshape(self.k, self.M, self.d)
 
-    def sample(self, multi: int, single: int = 0, *, seed: int, balanced: bool = False) -> Sample:
-        """Draw `multi` multi-view and `single` single-view inputs.
+    def sample(self, n_multi_view: int, n_single_view: int = 0, *, seed: int, balanced: bool = False) -> Sample:
+        """Draw `n_multi_view` multi-view and `n_single_view` single-view inputs.
 
         Parameters
         ----------
-        multi, single : int, >= 0
+        n_multi_view, n_single_view : int, >= 0
             Number of inputs of each kind; at least one in total.
         seed : int, >= 0
             The same seed gives the same inputs, to the last bit.
@@ -193,12 +193,12 @@ class MultiView:
         Sample
             Multi-view inputs first.
         """
-        y, kept, strength, rng = self._truth(multi, single, seed, balanced)
+        y, kept, strength, rng = self._truth(n_multi_view, n_single_view, seed, balanced)
         patch_view = self._place(y, strength > 0, rng)
         return Sample(self._patches(y, strength, patch_view, rng), y, strength, kept, patch_view)
 
     def strengths(
-        self, multi: int, single: int = 0, *, seed: int, balanced: bool = False
+        self, n_multi_view: int, n_single_view: int = 0, *, seed: int, balanced: bool = False
     ) -> tuple[Int[Tensor, " n"], Int[Tensor, " n"], Float[Tensor, "n k M"]]:
         """Draw the labels, kept views and strengths that `sample` draws, without the patches.
 
@@ -206,7 +206,7 @@ class MultiView:
 
         Parameters
         ----------
-        multi, single, seed, balanced
+        n_multi_view, n_single_view, seed, balanced
             See `sample`.
 
         Returns
@@ -214,24 +214,24 @@ class MultiView:
         y, kept, strength : Tensor
             Those of the :class:`Sample` with the same arguments, to the last bit.
         """
-        return self._truth(multi, single, seed, balanced)[:3]
+        return self._truth(n_multi_view, n_single_view, seed, balanced)[:3]
 
     def _truth(
-        self, multi: int, single: int, seed: int, balanced: bool
+        self, n_multi_view: int, n_single_view: int, seed: int, balanced: bool
     ) -> tuple[Tensor, Tensor, Tensor, torch.Generator]:
         """Return labels, kept views, strengths, and the generator for the patches."""
-        check_int("multi", multi, low=0)
-        check_int("single", single, low=0)
-        n = check_int("multi + single", multi + single, low=1)
+        check_int("n_multi_view", n_multi_view, low=0)
+        check_int("n_single_view", n_single_view, low=0)
+        n = check_int("n_multi_view + n_single_view", n_multi_view + n_single_view, low=1)
         check_int("seed", seed, low=0)
         rng = torch.Generator().manual_seed(seed)
         kept = torch.full((n,), -1)
         if balanced:
-            index = torch.cat([torch.arange(multi), torch.arange(single)])
-            y, kept[multi:] = index % self.k, index[multi:] // self.k % self.M
+            index = torch.cat([torch.arange(n_multi_view), torch.arange(n_single_view)])
+            y, kept[n_multi_view:] = index % self.k, index[n_multi_view:] // self.k % self.M
         else:
             y = torch.randint(self.k, (n,), generator=rng)
-            kept[multi:] = torch.randint(self.M, (single,), generator=rng)
+            kept[n_multi_view:] = torch.randint(self.M, (n_single_view,), generator=rng)
         return y, kept, self._strengths(y, kept, rng), rng
 
     def _strengths(self, y: Tensor, kept: Tensor, rng: torch.Generator) -> Tensor:

@@ -235,22 +235,22 @@ def test_a_lost_view_of_no_strength_takes_no_patch():
 
 @settings(max_examples=40, deadline=None)
 @given(k=st.integers(2, 5), M=st.integers(2, 4), C_p=st.integers(1, 3), weak=st.integers(0, 3),
-       spare=st.integers(0, 5), share=st.floats(0, 1), multi=st.integers(0, 4), single=st.integers(0, 4),
+       spare=st.integers(0, 5), share=st.floats(0, 1), n_multi_view=st.integers(0, 4), n_single_view=st.integers(0, 4),
        frame=st.sampled_from(["random", "axes"]), seed=st.integers(0, 2**31))  # fmt: skip
-def test_any_task_draws_what_it_promises(k, M, C_p, weak, spare, share, multi, single, frame, seed):
+def test_any_task_draws_what_it_promises(k, M, C_p, weak, spare, share, n_multi_view, n_single_view, frame, seed):
     C_weak = min(weak, C_p) or None
     room = M * (C_p + (k - 1) * (C_weak or C_p))
     task = MultiView(k=k, M=M, P=room + spare, d=k * M + spare, C_p=C_p, C_weak=C_weak, s=share * k, frame=frame,
                      noise_signal=0, noise_background=0)  # fmt: skip
-    if multi + single == 0:
+    if n_multi_view + n_single_view == 0:
         return
-    data = task.sample(multi, single, seed=seed)
-    assert data.x.shape == (multi + single, task.P, task.d)
+    data = task.sample(n_multi_view, n_single_view, seed=seed)
+    assert data.x.shape == (n_multi_view + n_single_view, task.P, task.d)
     torch.testing.assert_close(data.x, signal(task, data), rtol=0, atol=2 * EPS)
     for here, y, views in zip(data.present.tolist(), data.y.tolist(), data.patch_view.tolist(), strict=True):
         for j, v in itertools.product(range(k), range(M)):
             assert views.count(j * M + v) == (here[j][v] and patches(task, j == y))
-    assert int(data.single_view.sum()) == single
+    assert int(data.single_view.sum()) == n_single_view
 
 
 # Seeds
@@ -318,10 +318,10 @@ def test_multi_view_refuses(kwargs, error, match):
 @pytest.mark.parametrize(
     ("args", "seed", "error", "match"),
     [
-        ((0, 0), 0, ValueError, r"multi \+ single must be an integer >= 1; got 0"),
-        ((-1,), 0, ValueError, "multi must be an integer >= 0; got -1"),
-        ((2, -1), 0, ValueError, "single must be an integer >= 0; got -1"),
-        ((2.5,), 0, TypeError, "multi must be an integer >= 0; got 2.5"),
+        ((0, 0), 0, ValueError, r"n_multi_view \+ n_single_view must be an integer >= 1; got 0"),
+        ((-1,), 0, ValueError, "n_multi_view must be an integer >= 0; got -1"),
+        ((2, -1), 0, ValueError, "n_single_view must be an integer >= 0; got -1"),
+        ((2.5,), 0, TypeError, "n_multi_view must be an integer >= 0; got 2.5"),
         ((2,), -1, ValueError, "seed must be an integer >= 0; got -1"),
         ((2,), None, TypeError, "seed must be an integer >= 0; got None"),
     ],

@@ -53,10 +53,10 @@ draws = [31, 32, 33, 34]
 [setting]
 members = 2
 students = 0
-multi = 60
-single = 0
-test_single = 100
-test_multi = 100
+n_multi_view = 60
+n_single_view = 0
+test_single_view = 100
+test_multi_view = 100
 schedule = {steps = 1, warn = false}
 task = {k = 3, s = 1.0, weak = [0.2, 0.3]}
 """
@@ -187,7 +187,7 @@ def test_examples_run_when_they_are_made_small(file, tmp_path, capsys):
     if content["kind"] == "claim":
         text = (
             text.replace("draws = [31, 32, 33]", "draws = [31, 32]")
-            + "schedule.steps = 5\nschedule.warn = false\ntest_multi = 50\n"
+            + "schedule.steps = 5\nschedule.warn = false\ntest_multi_view = 50\n"
         )
     assert run(tmp_path, text) in ((0, 1) if content["kind"] == "claim" else (0,))
     out = capsys.readouterr().out.splitlines()

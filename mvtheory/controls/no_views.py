@@ -65,14 +65,14 @@ class GaussianMixture:
         """The class means: one direction per class."""
         return orthonormal_frame(self.k, self.d, seed=self.frame_seed)[:, None]
 
-    def sample(self, multi: int, single: int = 0, *, seed: int) -> Sample:
-        """Draw `multi` inputs.
+    def sample(self, n_multi_view: int, n_single_view: int = 0, *, seed: int) -> Sample:
+        """Draw `n_multi_view` inputs.
 
         Parameters
         ----------
-        multi : int, >= 1
+        n_multi_view : int, >= 1
             Number of inputs.
-        single : int, 0
+        n_single_view : int, 0
             For the interface of :class:`~mvtheory.data.MultiView`; there are no single-view inputs.
         seed : int, >= 0
             The same seed gives the same inputs, to the last bit.
@@ -83,8 +83,8 @@ class GaussianMixture:
             With ``M = 1``; `strength` is the separation times P, `kept` is -1 and every
             patch has the direction of the label.
         """
-        check_int("single (a Gaussian mixture has no single-view inputs)", single, low=0, high=0)
-        n = check_int("multi", multi, low=1)
+        check_int("n_single_view (a Gaussian mixture has no single-view inputs)", n_single_view, low=0, high=0)
+        n = check_int("n_multi_view", n_multi_view, low=1)
         check_int("seed", seed, low=0)
         rng = torch.Generator().manual_seed(seed)
         y = torch.randint(self.k, (n,), generator=rng)
@@ -176,14 +176,14 @@ class TeacherLabels:
             b -= F.std() * (share - 1 / self.k) / (1 + step / 20)
         return b
 
-    def sample(self, multi: int, single: int = 0, *, seed: int) -> Sample:
-        """Draw `multi` inputs.
+    def sample(self, n_multi_view: int, n_single_view: int = 0, *, seed: int) -> Sample:
+        """Draw `n_multi_view` inputs.
 
         Parameters
         ----------
-        multi : int, >= 1
+        n_multi_view : int, >= 1
             Number of inputs.
-        single : int, 0
+        n_single_view : int, 0
             For the interface of :class:`~mvtheory.data.MultiView`; there are no single-view inputs.
         seed : int, >= 0
             The same seed gives the same inputs, to the last bit.
@@ -193,8 +193,8 @@ class TeacherLabels:
         Sample
             With ``M = 1`` and no views: `strength` is 0, `kept` and `patch_view` are -1.
         """
-        check_int("single (labels of a net have no single-view inputs)", single, low=0, high=0)
-        n = check_int("multi", multi, low=1)
+        check_int("n_single_view (labels of a net have no single-view inputs)", n_single_view, low=0, high=0)
+        n = check_int("n_multi_view", n_multi_view, low=1)
         check_int("seed", seed, low=0)
         x = self._inputs(n, torch.Generator().manual_seed(seed))
         y = (self._scores(x) + self.offsets).argmax(-1)

@@ -44,7 +44,7 @@ def backend(name: str) -> Iterator[None]:
     --------
     >>> from mvtheory import MultiView, PatchNets
     >>> nets = PatchNets.init(2, k=3, m=4, d=24, sigma_0=0.1, seed=0)
-    >>> x = MultiView(k=3, P=6, d=24, s=1).sample(multi=5, seed=0).x
+    >>> x = MultiView(k=3, P=6, d=24, s=1).sample(n_multi_view=5, seed=0).x
     >>> with backend("torch"):
     ...     F = nets(x)
     >>> torch.allclose(F, nets(x), atol=1e-6)

@@ -37,7 +37,7 @@ def method_error(data: xr.Dataset, method: str, where: str) -> Estimate:
         What `ClassicalStudy` measured.
     method : str
         One of the names in `METHODS`.
-    where : {"train", "multi", "single"}
+    where : {"train", "multi-view", "single-view"}
         On which inputs.
 
     Returns
@@ -65,7 +65,7 @@ def error_table(data: xr.Dataset, nets: xr.Dataset) -> dict[str, dict[str, Estim
     Returns
     -------
     dict of str to dict of str to Estimate
-        By method and by where: ``"train"``, ``"multi"``, ``"single"``.
+        By method and by where: ``"train"``, ``"multi-view"``, ``"single-view"``.
     """
     table = {name: {where: method_error(data, name, where) for where in PLACES} for name in data["method"].values}
     count = nets.sizes["draw"] * nets.sizes["net"]
@@ -111,7 +111,7 @@ def excess_factor(errors: Float[np.ndarray, " sizes"], largest: int) -> float:
 def bagging(draws: Sequence[int] = CLASSICAL_DRAWS, setting: Setting = NET_SETTING) -> Measurement:
     """Measure the fall of the squared loss of bagged trees, over the fall predicted from other training sets."""
     data = _study(draws, setting)
-    loss = select(data, "loss by size", trees="bagged trees", test="multi")  # [draws, B]
+    loss = select(data, "loss by size", trees="bagged trees", test="multi-view")  # [draws, B]
     B, lost = loss.shape[1], select(data, "other sets", term="lost")
     fall = (loss[:, 0] - loss[:, -1]) / (lost * (1 - 1 / B))
     return Measurement(over_draws(fall, points=None, nets=loss.size), data.seconds)
@@ -120,7 +120,7 @@ def bagging(draws: Sequence[int] = CLASSICAL_DRAWS, setting: Setting = NET_SETTI
 def stable(draws: Sequence[int] = CLASSICAL_DRAWS, setting: Setting = NET_SETTING) -> Measurement:
     """Measure the error of a linear model on single-view inputs minus that of bagged ones."""
     data = _study(draws, setting)
-    return Measurement(method_gain(data, "linear", "bagged linear", "single"), data.seconds)
+    return Measurement(method_gain(data, "linear", "bagged linear", "single-view"), data.seconds)
 
 
 def margin(draws: Sequence[int] = CLASSICAL_DRAWS, setting: Setting = NET_SETTING) -> Measurement:
@@ -134,7 +134,7 @@ def margin(draws: Sequence[int] = CLASSICAL_DRAWS, setting: Setting = NET_SETTIN
 def boosting(draws: Sequence[int] = CLASSICAL_DRAWS, setting: Setting = NET_SETTING) -> Measurement:
     """Measure how much the test error of boosted trees falls after the last training error."""
     data = _study(draws, setting)
-    error = select(data, "boost error", where="multi")  # [draws, rounds]
+    error = select(data, "boost error", where="multi-view")  # [draws, rounds]
     fall = _when_fitted(data, error) - error[:, -1]
     return Measurement(over_draws(fall, points=None), data.seconds)
 
@@ -142,7 +142,7 @@ def boosting(draws: Sequence[int] = CLASSICAL_DRAWS, setting: Setting = NET_SETT
 def tree_excess(draws: Sequence[int] = CLASSICAL_DRAWS, setting: Setting = NET_SETTING) -> Measurement:
     """Measure the factor by which one more bagged tree multiplies the error, minus the factor by variance."""
     data = _study(draws, setting)
-    errors = select(data, "error by size", trees="bagged trees", test="multi")  # [draws, B]
+    errors = select(data, "error by size", trees="bagged trees", test="multi-view")  # [draws, B]
     return Measurement(_excess(errors, setting.members), data.seconds)
 
 
@@ -171,11 +171,11 @@ def net_excess(draws: Sequence[int] = CLASSICAL_DRAWS, setting: Setting = NET_SE
 def seeing_tree(draws: Sequence[int] = CLASSICAL_DRAWS, setting: Setting = NET_SETTING) -> Measurement:
     """Measure the error on single-view inputs of a tree that sees the views."""
     data = _study(draws, setting)
-    return Measurement(method_error(data, "seeing tree", "single"), data.seconds)
+    return Measurement(method_error(data, "seeing tree", "single-view"), data.seconds)
 
 
 def _study(draws: Sequence[int], setting: Setting) -> xr.Dataset:
-    test = min(ClassicalStudy.test, setting.test_single, setting.test_multi)
+    test = min(ClassicalStudy.test, setting.test_single_view, setting.test_multi_view)
     return ClassicalStudy(draws=tuple(draws), setting=setting, test=test).run()
 
 

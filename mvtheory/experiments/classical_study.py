@@ -36,7 +36,7 @@ __all__ = ["CLASSICAL_DRAWS", "METHODS", "PLACES", "ClassicalStudy", "NetVotes"]
 CLASSICAL_DRAWS = DRAWS[:30] if FULL else DRAWS[:6]
 
 #: Where errors are measured: on the training set, on multi-view and on single-view test inputs.
-PLACES = ("train", "multi", "single")
+PLACES = ("train", "multi-view", "single-view")
 
 #: Methods by the rows that they learn from: features in the given axes, along the views, or the patches themselves.
 METHODS = {
@@ -92,7 +92,7 @@ class ClassicalStudy(Experiment):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_int("test", self.test, low=1, high=min(self.setting.test_single, self.setting.test_multi))
+        check_int("test", self.test, low=1, high=min(self.setting.test_single_view, self.setting.test_multi_view))
         check_int("bags", self.bags, low=4)
         check_int("bags % 2", self.bags % 2, low=0, high=0)
         for name, low in {"sets": 2, "rounds": 1, "depth": 1, "fixed": 2}.items():
@@ -119,7 +119,7 @@ class ClassicalStudy(Experiment):
             below``), and its bound (``boost bound``).
         """
         draw = Draw(number, self.setting)
-        samples = (draw.train, draw.test_multi[: self.test], draw.test_single[: self.test])
+        samples = (draw.train, draw.test_multi_view[: self.test], draw.test_single_view[: self.test])
         y = [sample.y.numpy() for sample in samples]
         models, rows = {}, {}
         for kind, methods in METHODS.items():
@@ -216,10 +216,10 @@ class ClassicalStudy(Experiment):
 
     def _other_sets(self, draw: Draw, y: np.ndarray) -> tuple[float, float, float]:
         """Split the loss of bagged trees on multi-view inputs over several other training sets."""
-        half, test = self.bags // 2, tree_features(draw.test_multi[: self.test])
+        half, test = self.bags // 2, tree_features(draw.test_multi_view[: self.test])
         members = []
         for place in range(1, self.sets + 1):
-            data = draw.task.sample(self.setting.multi, self.setting.single, seed=draw.seed + 10 + place)
+            data = draw.task.sample(self.setting.n_multi_view, self.setting.n_single_view, seed=draw.seed + 10 + place)
             model = BaggingClassifier(DecisionTreeClassifier(), half, random_state=draw.seed % 2**31 + place)
             model.fit(tree_features(data), data.y.numpy())
             members.append([member.predict_proba(test) for member in model.estimators_])
@@ -259,9 +259,9 @@ class NetVotes(Experiment):
             margins (``cantelli``). ``training``: the seconds that training took.
         """
         nets = singles(Draw(number, self.setting)).members
-        y, L = nets.labels("single").numpy(), len(nets.nets)
-        p = nets.outputs["single"].softmax(-1).double().numpy()
-        F = nets.outputs["single"].double().numpy()
+        y, L = nets.labels("single-view").numpy(), len(nets.nets)
+        p = nets.outputs["single-view"].softmax(-1).double().numpy()
+        F = nets.outputs["single-view"].double().numpy()
         sizes = range(1, L + 1)
         variables = {
             "error": ("where net", [nets.errors(where) for where in PLACES]),

@@ -44,7 +44,7 @@ def lottery_control_variate(draw: Draw, groups: Iterable[Iterable[int]]) -> floa
     float
         In [-1, 1].
     """
-    views, test, rows = predicted_views(draw)[0], draw.test_single, [list(group) for group in groups]
+    views, test, rows = predicted_views(draw)[0], draw.test_single_view, [list(group) for group in groups]
     for group in rows:
         check_choice("size of a group (that of the first)", len(group), (len(rows[0]),))
     lacking = views[:, test.y] != test.kept  # [nets, n]

@@ -56,11 +56,11 @@ def predicted_outputs(nets: Nets) -> tuple[Float[Tensor, " n"], Float[Tensor, " 
     predicted, G : Tensor, shape [n]
         For each pair of a multi-view test input and a class that is not its label.
     """
-    test = nets.draw.test_multi
+    test = nets.draw.test_multi_view
     a = view_outputs(nets.members.nets, nets.draw.task.views, z=_weak(nets)).mean(0)  # [k, M]
     others = torch.arange(len(a)) != test.y[:, None]
     predicted = (test.present * a).sum(-1)
-    return predicted[others], average(nets.members.outputs["multi"])[others]
+    return predicted[others], average(nets.members.outputs["multi-view"])[others]
 
 
 def outputs_by_case(nets: Nets) -> tuple[Float[Tensor, " 4"], Float[Tensor, " 4"]]:
@@ -76,11 +76,11 @@ def outputs_by_case(nets: Nets) -> tuple[Float[Tensor, " 4"], Float[Tensor, " 4"
     measured, predicted : Tensor, shape [4]
         In units of u, the mean output of a net on one weak patch of a view that it has learned.
     """
-    test, views = nets.draw.test_multi, nets.draw.task.views
+    test, views = nets.draw.test_multi_view, nets.draw.task.views
     held = learned_views(nets.members.nets, views)  # [L, k, M]
     u = view_outputs(nets.members.nets, views, z=_weak(nets))[held].mean()
     predicted = (test.present * held.float().mean(0)).sum(-1)
-    G = average(nets.members.outputs["multi"]) / u
+    G = average(nets.members.outputs["multi-view"]) / u
     case = (test.present * torch.tensor([1, 2])).sum(-1)
     other = torch.arange(case.shape[-1]) != test.y[:, None]
 
@@ -112,18 +112,18 @@ def distill(draws: Sequence[int] = DRAWS, setting: Setting = STUDENT_SETTING) ->
     students = each_draw(distilled_students, draws, setting, "ensemble")
     own, members = range(setting.nets - setting.students, setting.nets), range(setting.members)
     variate = [[lottery_control_variate(nets.draw, [(*members, net)]) for net in own] for nets in students]
-    raw = [nets.errors("single") for nets in students]
-    adjusted = over_draws(np.array(raw) - np.array(variate), points=setting.test_single, bounds=(-1, 1))
-    return Measurement(adjusted, _seconds(students), over_draws(raw, points=setting.test_single))
+    raw = [nets.errors("single-view") for nets in students]
+    adjusted = over_draws(np.array(raw) - np.array(variate), points=setting.test_single_view, bounds=(-1, 1))
+    return Measurement(adjusted, _seconds(students), over_draws(raw, points=setting.test_single_view))
 
 
 def ensemble_after_kd(draws: Sequence[int] = DRAWS, setting: Setting = STUDENT_SETTING) -> Measurement:
     """Measure the error of the average of a data set's students, minus that of one student."""
     students = each_draw(distilled_students, draws, setting, "ensemble")
     gap = difference_over_draws(
-        [[nets.average_error("single")] for nets in students],
-        [nets.errors("single") for nets in students],
-        points=setting.test_single,
+        [[nets.average_error("single-view")] for nets in students],
+        [nets.errors("single-view") for nets in students],
+        points=setting.test_single_view,
         nets=setting.students * len(students),
     )
     return Measurement(gap, _seconds(students))
@@ -133,7 +133,7 @@ def errors_without_both_views(students: Sequence[Nets]) -> float:
     """Return the share of all errors on single-view inputs whose class the net has not learned both views of."""
     errors = lacking = 0
     for nets in students:
-        wrong, y = torch.from_numpy(nets.wrong("single")), nets.labels("single")
+        wrong, y = torch.from_numpy(nets.wrong("single-view")), nets.labels("single-view")
         held = learned_views(nets.nets, nets.draw.task.views).all(-1)  # [L, k]
         errors += int(wrong.sum())
         lacking += int((wrong & ~held[:, y]).sum())
@@ -201,7 +201,7 @@ def on_shares(students: PatchNets, nets: Nets, rule: OnOff, part: slice = ALL) -
         single-view inputs. ``blank``: their median output for classes of which a fresh input holds no view.
     """
     draw = nets.draw
-    inside, outside = students(draw.train.x[part]), students(draw.test_multi.x)
+    inside, outside = students(draw.train.x[part]), students(draw.test_multi_view.x)
 
     def share(F: Float[Tensor, "L n k"], where: str, rows: slice, on: bool) -> float:
         G = rule.prepare_teacher(average(nets.members.outputs[where])[rows])
@@ -210,10 +210,10 @@ def on_shares(students: PatchNets, nets: Nets, rule: OnOff, part: slice = ALL) -
 
     return {
         "inside": share(inside, "train", part, on=True),
-        "outside": share(outside, "multi", ALL, on=True),
-        "alone": share(outside, "multi", ALL, on=False),
-        "error": float(error_rate(students(draw.test_single.x), draw.test_single.y).mean()),
-        "blank": float(outside.mean(0)[draw.test_multi.present.sum(-1) == 0].median()),
+        "outside": share(outside, "multi-view", ALL, on=True),
+        "alone": share(outside, "multi-view", ALL, on=False),
+        "error": float(error_rate(students(draw.test_single_view.x), draw.test_single_view.y).mean()),
+        "blank": float(outside.mean(0)[draw.test_multi_view.present.sum(-1) == 0].median()),
     }
 
 

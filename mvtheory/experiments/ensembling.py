@@ -158,7 +158,7 @@ def curves_by_choices(
     -------
     raw, adjusted : array, shape [draws, L]
     """
-    raw = np.array([average_errors(nets.outputs["single"], nets.labels("single"), choices) for nets in base])
+    raw = np.array([average_errors(nets.outputs["single-view"], nets.labels("single-view"), choices) for nets in base])
     variate = [[lottery_control_variate(nets.draw, some) for some in choices.values()] for nets in base]
     return raw, raw - np.array(variate)
 
@@ -173,7 +173,8 @@ def average_error(L: int, draws: Sequence[int] = DRAWS, setting: Setting = NET_S
     raw, adjusted, seconds = error_curves(tuple(draws), setting)
     count = setting.nets * len(raw)
     estimates = [
-        over_draws(e[:, L - 1, None], points=setting.test_single, bounds=(-1, 1), nets=count) for e in (adjusted, raw)
+        over_draws(e[:, L - 1, None], points=setting.test_single_view, bounds=(-1, 1), nets=count)
+        for e in (adjusted, raw)
     ]
     return Measurement(estimates[0], seconds, estimates[1])
 
@@ -190,9 +191,9 @@ def train_average(draws: Sequence[int] = DRAWS, setting: Setting = NET_SETTING) 
     """Measure the error of averages that are trained jointly, minus that of single nets."""
     joint, base = each_draw(trained_average, draws, setting), each_draw(singles, draws, setting)
     gap = difference_over_draws(
-        [[nets.average_error("single")] for nets in joint],
-        [nets.errors("single") for nets in base],
-        points=setting.test_single,
+        [[nets.average_error("single-view")] for nets in joint],
+        [nets.errors("single-view") for nets in base],
+        points=setting.test_single_view,
         nets=(setting.averaged + setting.nets) * len(base),
     )
     return Measurement(gap, sum(nets.seconds for nets in joint))
@@ -201,13 +202,13 @@ def train_average(draws: Sequence[int] = DRAWS, setting: Setting = NET_SETTING) 
 def trained_average_error(draws: Sequence[int] = DRAWS, setting: Setting = NET_SETTING) -> Estimate:
     """Return the error on single-view inputs of averages that are trained jointly."""
     joint = each_draw(trained_average, draws, setting)
-    errors = [[nets.average_error("single")] for nets in joint]
-    return over_draws(errors, points=setting.test_single, nets=setting.averaged * len(joint))
+    errors = [[nets.average_error("single-view")] for nets in joint]
+    return over_draws(errors, points=setting.test_single_view, nets=setting.averaged * len(joint))
 
 
 def group_errors(base: Sequence[Nets], L: int) -> list[Float[np.ndarray, " g"]]:
     """Return, for each data set, the errors on single-view inputs of the averages of disjoint groups of `L` nets."""
-    return [error_rate(groups(nets.outputs["single"], L), nets.labels("single")) for nets in base]
+    return [error_rate(groups(nets.outputs["single-view"], L), nets.labels("single-view")) for nets in base]
 
 
 def pooled(nets: PatchNets) -> PatchNets:
@@ -249,12 +250,12 @@ def outweighed_share(base: Sequence[Nets], L: int, choices: Sequence[Sequence[in
     """
     answered, missed = 0, 0
     for nets in base:
-        y, test = nets.labels("single"), nets.draw.test_single
+        y, test = nets.labels("single-view"), nets.draw.test_single_view
         holds = learned_views(nets.nets, nets.draw.task.views)[:, y, test.kept]  # [nets, n]
         for chosen in choices:
             alone = holds[chosen].sum(0) == 1
             answered += int(alone.sum())
-            missed += int((alone.numpy() & wrong(average(nets.outputs["single"][chosen]), y)).sum())
+            missed += int((alone.numpy() & wrong(average(nets.outputs["single-view"][chosen]), y)).sum())
     return missed / answered
 
 

@@ -31,8 +31,8 @@ NARROW = Setting(
     task=MultiView(
         k=8, P=16, d=40, s=4.0, weak=(0.4, 0.4), Gamma=0.2, noise_signal=0.1, noise_background=0.3,
     ),
-    multi=299,
-    single=1,
+    n_multi_view=299,
+    n_single_view=1,
     activation=SReLU(q=3, varrho=4.0),
     m=3,
     sigma_0=0.02,
@@ -42,8 +42,8 @@ NARROW = Setting(
     schedule=Schedule(steps=200, stop_loss=0, eta=2000.0),
     distillation_schedule=Schedule(steps=150, stop_loss=0, eta=2000.0, max_change=0.1),
     weight=4.0,
-    test_single=800,
-    test_multi=400,
+    test_single_view=800,
+    test_multi_view=400,
 )  # fmt: skip
 
 
@@ -108,7 +108,7 @@ class LazyStudy(Experiment):
         start = draw.init(0, s.members + s.students)
         fastest = self.relative_step / float(sharpness(start, draw.train.x).max())
         tangent = train_linearized(start, draw.train.x, CrossEntropy(draw.train.y), fastest, s.schedule.steps)
-        limit = [tangent(test.x) for test in (draw.test_multi, draw.test_single)]
+        limit = [tangent(test.x) for test in (draw.test_multi_view, draw.test_single_view)]
         scales = [_Scale(alpha, draw, start, fastest) for alpha in self.alphas]
         found = [scale.measure(limit[1]) for scale in scales]
         learned, lazy = scales[0], scales[-1]
@@ -118,7 +118,7 @@ class LazyStudy(Experiment):
             "lazy distilled from learned": ("stratum student", lazy.distilled(learned.ensemble)),
             "learned distilled from lazy": ("stratum student", learned.distilled(lazy.ensemble)),
             "crossover": ("", torch.tensor(crossover(start, self.margin))),
-            "points": ("stratum", torch.tensor([s.test_multi, s.test_single])),
+            "points": ("stratum", torch.tensor([s.test_multi_view, s.test_single_view])),
         }
         return labelled(variables, alpha=self.alphas, stratum=STRATA)
 
@@ -183,10 +183,10 @@ class _Scale:
         return run.nets, run.history.loss[-1] * self.alpha**2
 
     def _tested(self, nets: PatchNets, rows: slice) -> list[Tensor]:
-        tests = (self.draw.test_multi, self.draw.test_single)
+        tests = (self.draw.test_multi_view, self.draw.test_single_view)
         return [scaled_outputs(nets, self.start[rows], self.alpha, test.x) for test in tests]
 
 
 def _errors(outputs: list[Tensor], draw: Draw) -> Float[Tensor, "tests ..."]:
-    tests = (draw.test_multi, draw.test_single)
+    tests = (draw.test_multi_view, draw.test_single_view)
     return torch.stack([torch.as_tensor(error_rate(F, test.y)) for F, test in zip(outputs, tests, strict=True)])

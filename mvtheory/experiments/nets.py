@@ -66,18 +66,20 @@ class Draw:
     @cached_property
     def train(self) -> Sample:
         """The training set: as many inputs of each class, single-view ones of different classes."""
-        data = self.task.sample(self.setting.multi, self.setting.single, seed=self.seed + 1, balanced=True)
+        data = self.task.sample(
+            self.setting.n_multi_view, self.setting.n_single_view, seed=self.seed + 1, balanced=True
+        )
         return data[torch.randperm(len(data), generator=torch.Generator().manual_seed(self.seed + 4))]
 
     @cached_property
-    def test_single(self) -> Sample:
+    def test_single_view(self) -> Sample:
         """Single-view test inputs, as many of each class and kept view."""
-        return self.task.sample(0, self.setting.test_single, seed=self.seed + 2, balanced=True)
+        return self.task.sample(0, self.setting.test_single_view, seed=self.seed + 2, balanced=True)
 
     @cached_property
-    def test_multi(self) -> Sample:
+    def test_multi_view(self) -> Sample:
         """Multi-view test inputs, as many of each class."""
-        return self.task.sample(self.setting.test_multi, seed=self.seed + 3, balanced=True)
+        return self.task.sample(self.setting.test_multi_view, seed=self.seed + 3, balanced=True)
 
     def init(self, first: int, count: int, activation: SReLU | None = None) -> PatchNets:
         """Nets `first` ... ``first + count - 1`` of this draw at their initialisation."""
@@ -104,7 +106,7 @@ class Nets:
     nets : PatchNets
         The trained nets.
     outputs : dict of str to Tensor, shape [L, n, k]
-        Outputs on ``"train"``, ``"single"`` and ``"multi"`` (the two test sets).
+        Outputs on ``"train"``, ``"single-view"`` and ``"multi-view"`` (the two test sets).
     y : dict of str to Tensor, shape [n]
         The labels of these inputs.
     history : History
@@ -142,7 +144,7 @@ class Nets:
         return self[self.draw.setting.nets - self.draw.setting.students :]
 
     def labels(self, where: str) -> Tensor:
-        """Labels of ``"train"``, ``"single"`` or ``"multi"``."""
+        """Labels of ``"train"``, ``"single-view"`` or ``"multi-view"``."""
         return self.y[check_choice("where", where, self.y)]
 
     def wrong(self, where: str) -> np.ndarray:
@@ -279,7 +281,7 @@ def _kept(
         except (StoreError, OSError) as error:  # the checkpoint is damaged, or the disk full from the start
             warnings.warn(f"training without a checkpoint: {error}", stacklevel=2)
             run = train(*task, views=views)
-        data = {"train": draw.train, "single": draw.test_single, "multi": draw.test_multi}
+        data = {"train": draw.train, "single-view": draw.test_single_view, "multi-view": draw.test_multi_view}
         outputs = {f"output {where}": run.nets(sample.x) for where, sample in data.items()}
         labels = {f"label {where}": sample.y for where, sample in data.items()}  # to draw inputs anew takes longer
         history = {f"history {field}": value for field, value in vars(run.history).items()}

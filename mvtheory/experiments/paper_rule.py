@@ -43,10 +43,10 @@ RULES = ("paper", "two-sided")
 NOISE_FREE = replace(
     STUDENT_SETTING,
     task=replace(STUDENT_SETTING.task, main=(1.0, 1.0), weak=(0.4, 0.4), noise_signal=0.0, noise_background=0.0),
-    single=0,
+    n_single_view=0,
     members=4,
     students=2,
-    test_multi=1000,
+    test_multi_view=1000,
     distillation_schedule=Schedule(steps=600, stop_loss=0.01, eta=20000.0, max_change=0.3, warn=False),
 )
 
@@ -99,8 +99,8 @@ class PaperRule(Experiment):
         s, task = self.setting, self.setting.task
         room = task.M * (task.C_p + (self.k - 1) * (task.C_weak or task.C_p))
         task = replace(task, k=self.k, d=self.k * task.M, P=room)
-        test = max(s.test_single, 20 * self.k)
-        return Draw(number, replace(s, task=task, multi=self.inputs * self.k, test_single=test))
+        test = max(s.test_single_view, 20 * self.k)
+        return Draw(number, replace(s, task=task, n_multi_view=self.inputs * self.k, test_single_view=test))
 
     def on(self, number: int) -> xr.Dataset:
         """Train nets on the labels, then the students of all teachers and rules."""
@@ -108,7 +108,7 @@ class PaperRule(Experiment):
         nets, data, axes = reduce_to_all_views(draw.init(0, s.members + s.students), draw.train, draw.task.views)
         single, multi = (
             reduce_to_all_views(draw.init(0, 1), sample, draw.task.views)[1]
-            for sample in (draw.test_single, draw.test_multi)
+            for sample in (draw.test_single_view, draw.test_multi_view)
         )
         nets = train(nets, data, schedule=self._scaled(s.schedule)).nets
         students, schedule = nets[s.members :], self._scaled(s.distillation_schedule)
@@ -189,7 +189,7 @@ def predicted_excess(data: xr.Dataset) -> Float[np.ndarray, "draws students"]:
     return (1 - select(data, "first")) / 2
 
 
-def excess_error(data: xr.Dataset, rule: str, points: int = NOISE_FREE.test_single) -> Estimate:
+def excess_error(data: xr.Dataset, rule: str, points: int = NOISE_FREE.test_single_view) -> Estimate:
     """Return what the ensemble's students err beyond what their nets lack together.
 
     Parameters
@@ -224,7 +224,7 @@ def one_sided(draws: Sequence[int] = FIRST_DRAWS, setting: Setting = NOISE_FREE)
     """Measure the error of students of all teachers by the paper's rule, minus that by the two-sided rule."""
     found = by_classes(draws, setting)
     paper, two_sided = (select(found[max(CLASSES)], "error", rule=rule).reshape(len(draws), -1) for rule in RULES)
-    return Measurement(difference_over_draws(paper, two_sided, points=setting.test_single), _seconds(found))
+    return Measurement(difference_over_draws(paper, two_sided, points=setting.test_single_view), _seconds(found))
 
 
 def _of_ensemble(data: xr.Dataset, rule: str) -> tuple[np.ndarray, np.ndarray]:

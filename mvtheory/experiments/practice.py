@@ -203,7 +203,7 @@ def _outputs(nets: Sequence[nn.Module], x: np.ndarray) -> Float[Tensor, "L n 10"
 def views_diagnoses(draws: tuple[int, ...], setting: Setting) -> tuple[Diagnosis, ...]:
     """Diagnose the first ensemble of each data set on its single-view inputs."""
     base = [nets.members for nets in each_draw(singles, draws, setting)]
-    return tuple(diagnose(nets.outputs["single"], nets.labels("single")) for nets in base)
+    return tuple(diagnose(nets.outputs["single-view"], nets.labels("single-view")) for nets in base)
 
 
 def mixture_diagnoses(data: xr.Dataset) -> list[Diagnosis]:

@@ -24,7 +24,11 @@ __all__ = ["NOISE_FREE", "Problem", "vary", "weaken_second_view"]
 
 #: Multi-view training data without noise.
 NOISE_FREE = Setting(
-    task=replace(TASK, noise_signal=0.0, noise_background=0.0), multi=500, single=0, test_single=1000, test_multi=200
+    task=replace(TASK, noise_signal=0.0, noise_background=0.0),
+    n_multi_view=500,
+    n_single_view=0,
+    test_single_view=1000,
+    test_multi_view=200,
 )
 
 
@@ -82,7 +86,7 @@ class Problem:
     @classmethod
     def full(cls, draw: Draw, nets: int) -> Problem:
         """Return the first `nets` nets of a data set in all dimensions, with the schedule of its setting."""
-        test = draw.test_single
+        test = draw.test_single_view
         return cls(draw.init(0, nets), draw.train, test, test.kept, draw.task.views, draw.setting.schedule)
 
     @classmethod
@@ -105,11 +109,11 @@ class Problem:
         """
         start, views = draw.init(0, nets), draw.task.views
         small, strengths, axes = reduce_to_own_views(start, draw.train if data is None else data, views)
-        test = reduce_to_own_views(start, draw.test_single, views)[1]
+        test = reduce_to_own_views(start, draw.test_single_view, views)[1]
         # Time runs slower for larger cuts, in proportion; so may the largest step.
         eta = 400.0 * draw.setting.activation.varrho
         schedule = Schedule(steps=800, stop_loss=0.1, eta=eta, max_change=0.3, warn=False)
-        return cls(small, strengths, test, draw.test_single.kept, axes, schedule)
+        return cls(small, strengths, test, draw.test_single_view.kept, axes, schedule)
 
     def trained(self, schedule: Schedule | None = None) -> Problem:
         """Return the same with the nets trained on the labels."""

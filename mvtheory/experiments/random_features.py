@@ -54,7 +54,7 @@ class MultiViewFeatures(FeatureStudy):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_int("test", self.test, low=1, high=min(self.setting.test_single, self.setting.test_multi))
+        check_int("test", self.test, low=1, high=min(self.setting.test_single_view, self.setting.test_multi_view))
 
     def on(self, number: int) -> xr.Dataset:
         """Return what all methods reach on the data set of this number."""
@@ -64,7 +64,7 @@ class MultiViewFeatures(FeatureStudy):
     def _tangent(self, draw: Draw, m: int) -> dict[str, Tensor]:
         start = Draw(draw.number, replace(self.setting, m=m)).init(0, self.nets)
         found, outputs = self._compare(draw, lambda x: tangent_features(start, x).contiguous())
-        missed = _wrong_by_view(outputs["single"][1], draw.test_single[: self.test])
+        missed = _wrong_by_view(outputs["single"][1], draw.test_single_view[: self.test])
         return found | {"visibility": view_feature_norm(start, draw.task.views), "wrong by view": missed}
 
     def _relu(self, draw: Draw, R: int) -> dict[str, Tensor]:
@@ -72,7 +72,9 @@ class MultiViewFeatures(FeatureStudy):
         return self._compare(draw, lambda x: relu_features(w, x))[0]
 
     def _compare(self, draw: Draw, features: Callable[[Tensor], Tensor]) -> tuple[dict[str, Tensor], Outputs]:
-        tests = [(sample.x[: self.test], sample.y[: self.test]) for sample in (draw.test_multi, draw.test_single)]
+        tests = [
+            (sample.x[: self.test], sample.y[: self.test]) for sample in (draw.test_multi_view, draw.test_single_view)
+        ]
         return compare(features, draw.train.x, draw.train.y, tests, k=draw.task.k, held=every_fifth(len(draw.train)))
 
 

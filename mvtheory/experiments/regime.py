@@ -56,7 +56,7 @@ MORE_VIEWS: Mapping[int, Setting] = {M: vary(NET_SETTING, M=M, P=11 * M, members
 
 #: The same for the reduction, where nets cost little.
 MORE_VIEWS_REDUCED: Mapping[int, Setting] = {
-    M: vary(NOISE_FREE, M=M, P=11 * M, multi=800, members=12, students=0) for M in (3, 4)
+    M: vary(NOISE_FREE, M=M, P=11 * M, n_multi_view=800, members=12, students=0) for M in (3, 4)
 }
 
 #: The data sets of the reduction with more views.
@@ -69,7 +69,7 @@ _TWICE: Mapping[str, Mapping[str, int]] = {
 
 #: Single nets with twice the classes (``"2k"``) and twice the dimensions (``"2d"``), with more training inputs.
 DOUBLED: Mapping[str, Setting] = {
-    size: vary(NET_SETTING, members=4, ensembles=1, multi=698, **twice) for size, twice in _TWICE.items()
+    size: vary(NET_SETTING, members=4, ensembles=1, n_multi_view=698, **twice) for size, twice in _TWICE.items()
 }
 
 _EIGHT = replace(STUDENT_SETTING, members=8, students=1)
@@ -85,7 +85,7 @@ STUDENTS_DOUBLED: Mapping[str, Setting] = {
         distillation_schedule=replace(_EIGHT.distillation_schedule, eta=2 * _EIGHT.distillation_schedule.eta),
         **_TWICE["2k"],
     ),
-    "2d": vary(_EIGHT, multi=2 * _EIGHT.multi, **_TWICE["2d"]),
+    "2d": vary(_EIGHT, n_multi_view=2 * _EIGHT.n_multi_view, **_TWICE["2d"]),
 }
 
 # Twice the patches add up twice as many small outputs, so *off* ends at three quarters of the cut.
@@ -103,7 +103,7 @@ def _beside_full(
     base, start = each_draw(singles, draws, setting), time.perf_counter()
     agree, errors = [], []
     for nets in base:
-        draw = Draw(nets.draw.number, replace(setting, single=0))
+        draw = Draw(nets.draw.number, replace(setting, n_single_view=0))
         small = Problem.reduced(draw, len(nets.nets)).trained()
         learned = view_outputs(nets.nets, nets.draw.task.views).argmax(-1)
         agree.append((view_outputs(small.nets, small.views).argmax(-1) == learned).double().mean(-1))
@@ -123,7 +123,7 @@ def reduction(draws: Sequence[int] = DRAWS, setting: Setting = STUDENT_SETTING) 
 
 def reduced_error(draws: Sequence[int] = DRAWS, setting: Setting = STUDENT_SETTING) -> Estimate:
     """Return the error of these reduced nets on single-view inputs."""
-    return over_draws(_beside_full(tuple(draws), setting)[1], points=setting.test_single)
+    return over_draws(_beside_full(tuple(draws), setting)[1], points=setting.test_single_view)
 
 
 @lru_cache(maxsize=4)
@@ -177,11 +177,11 @@ def distill(draws: Sequence[int], setting: Setting, slack: float) -> Measurement
     """
     base, students = each_draw(singles, draws, setting), _distilled(draws, setting, "ensemble", slack)
     members = [range(setting.members)]
-    raw = [nets.errors("single") for nets in students]
+    raw = [nets.errors("single-view") for nets in students]
     adjusted = [
         errors - lottery_control_variate(nets.draw, members) for errors, nets in zip(raw, students, strict=True)
     ]
-    points, seconds = setting.test_single, sum(nets.seconds for nets in base + students)
+    points, seconds = setting.test_single_view, sum(nets.seconds for nets in base + students)
     return Measurement(over_draws(adjusted, points=points, bounds=(-1, 1)), seconds, over_draws(raw, points=points))
 
 
@@ -192,8 +192,10 @@ def self_distill(draws: Sequence[int], pairs: Sequence[int], setting: Setting, s
     member and one student.
     """
     students = _distilled_by_one(draws, pairs, setting, slack)
-    both = [[nets.wrong("single")[[0, -1]].all(0).mean()] for nets in _labelled(draws, pairs, setting)]
-    gap = difference_over_draws([nets.errors("single") for nets in students], both, points=setting.test_single)
+    both = [[nets.wrong("single-view")[[0, -1]].all(0).mean()] for nets in _labelled(draws, pairs, setting)]
+    gap = difference_over_draws(
+        [nets.errors("single-view") for nets in students], both, points=setting.test_single_view
+    )
     return Measurement(gap, sum(nets.seconds for nets in students))
 
 
@@ -217,7 +219,7 @@ def student_errors(size: str) -> dict[str, Estimate]:
         "single": _distilled_by_one(_EIGHTS, _PAIRS, setting, slack),
     }
     return {
-        name: over_draws([nets.errors("single") for nets in each], points=setting.test_single)
+        name: over_draws([nets.errors("single-view") for nets in each], points=setting.test_single_view)
         for name, each in students.items()
     }
 

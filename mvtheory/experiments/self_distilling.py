@@ -47,13 +47,16 @@ def both_wrong(nets: Nets) -> Float[Tensor, " students"]:
     -------
     Tensor, shape [students]
     """
-    students, wrong = nets.draw.setting.students, torch.from_numpy(nets.wrong("single"))
+    students, wrong = nets.draw.setting.students, torch.from_numpy(nets.wrong("single-view"))
     return (wrong[:students] & wrong[-students:]).float().mean(-1)
 
 
 def pairs_wrong(nets: Nets) -> float:
     """Return the share of single-view inputs that two nets of a data set both get wrong, a mean over all pairs."""
-    L, wrong = len(nets.nets), torch.from_numpy(nets.wrong("single")).double().sum(0)  # nets that are wrong, by input
+    L, wrong = (
+        len(nets.nets),
+        torch.from_numpy(nets.wrong("single-view")).double().sum(0),
+    )  # nets that are wrong, by input
     return float((wrong * (wrong - 1)).mean() / (L * (L - 1)))
 
 
@@ -65,11 +68,11 @@ def self_distill(draws: Sequence[int] = DRAWS, setting: Setting = STUDENT_SETTIN
     """
     base, students = each_draw(singles, draws, setting), each_draw(distilled_students, draws, setting, "single")
     adjusted = [
-        [after.errors("single").mean() - both_wrong(nets).numpy().mean() + pairs_wrong(nets)]
+        [after.errors("single-view").mean() - both_wrong(nets).numpy().mean() + pairs_wrong(nets)]
         for nets, after in zip(base, students, strict=True)
     ]
-    count, points = setting.students * len(students), setting.test_single
-    raw = over_draws([nets.errors("single") for nets in students], points=points)
+    count, points = setting.students * len(students), setting.test_single_view
+    raw = over_draws([nets.errors("single-view") for nets in students], points=points)
     return Measurement(over_draws(adjusted, points=points, nets=count, bounds=(-1, 1)), _seconds(students), raw)
 
 
@@ -77,9 +80,9 @@ def self_distill_product(draws: Sequence[int] = DRAWS, setting: Setting = STUDEN
     """Measure the error of students of single nets, minus the share of inputs that both got wrong before."""
     base, students = each_draw(singles, draws, setting), each_draw(distilled_students, draws, setting, "single")
     gap = difference_over_draws(
-        [nets.errors("single") for nets in students],
+        [nets.errors("single-view") for nets in students],
         [both_wrong(nets) for nets in base],
-        points=setting.test_single,
+        points=setting.test_single_view,
         nets=setting.students * len(students),
     )
     return Measurement(gap, _seconds(students))
@@ -89,9 +92,9 @@ def pair_error(base: Sequence[Nets]) -> Estimate:
     """Return the error on single-view inputs of the average of a student before distillation and its teacher."""
     errors = []
     for nets in base:
-        pairs = (nets[: len(nets.students.nets)].outputs["single"] + nets.students.outputs["single"]) / 2
-        errors.append(error_rate(pairs, nets.labels("single")))
-    return over_draws(errors, points=len(base[0].labels("single")))
+        pairs = (nets[: len(nets.students.nets)].outputs["single-view"] + nets.students.outputs["single-view"]) / 2
+        errors.append(error_rate(pairs, nets.labels("single-view")))
+    return over_draws(errors, points=len(base[0].labels("single-view")))
 
 
 def count_views(base: Sequence[Nets], students: Sequence[Nets]) -> ViewCounts:

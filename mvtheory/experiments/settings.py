@@ -26,7 +26,7 @@ class Setting:
     ----------
     task : MultiView
         The distribution.
-    multi, single : int
+    n_multi_view, n_single_view : int
         Training inputs of each kind.
     activation : SReLU
         Power and cut.
@@ -48,13 +48,13 @@ class Setting:
         Training on labels and teacher.
     weight : float
         Weight of the distillation rule.
-    test_single, test_multi : int
+    test_single_view, test_multi_view : int
         Test inputs of each kind.
     """
 
     task: MultiView = TASK
-    multi: int = 798
-    single: int = 2
+    n_multi_view: int = 798
+    n_single_view: int = 2
     activation: SReLU = SReLU(q=3, varrho=12.0)
     m: int = 8
     sigma_0: float = 0.06
@@ -65,8 +65,8 @@ class Setting:
     schedule: Schedule = Schedule(steps=800, stop_loss=0.1, eta=12000.0, max_change=0.3)
     distillation_schedule: Schedule = Schedule(steps=450, stop_loss=0.03, eta=4000.0, max_change=0.2, warn=False)
     weight: float = 4.0
-    test_single: int = 2000
-    test_multi: int = 1000
+    test_single_view: int = 2000
+    test_multi_view: int = 1000
 
     @property
     def nets(self) -> int:
@@ -91,7 +91,7 @@ STUDENT_SETTING = Setting()
 NET_SETTING = replace(
     STUDENT_SETTING,
     task=replace(TASK, weak=(0.2, 0.2), Gamma=0.29, noise_signal=0.05, noise_background=0.57),
-    multi=498,
+    n_multi_view=498,
     ensembles=2,
     students=0,
     activation=SReLU(q=4, varrho=12.0),

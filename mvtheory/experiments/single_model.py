@@ -19,18 +19,18 @@ __all__ = ["ESTIMATORS", "error_by_view", "lottery_outcomes", "race_of_views", "
 
 def _error(where: str, draws: Sequence[int] = DRAWS, setting: Setting = NET_SETTING) -> Measurement:
     base = each_draw(singles, draws, setting)
-    points = {"single": setting.test_single, "multi": setting.test_multi}[where]
+    points = {"single-view": setting.test_single_view, "multi-view": setting.test_multi_view}[where]
     return Measurement(over_draws([nets.errors(where) for nets in base], points=points), _seconds(base))
 
 
 def single(draws: Sequence[int] = DRAWS, setting: Setting = NET_SETTING) -> Measurement:
     """Measure the error of single nets on single-view inputs."""
-    return _error("single", draws, setting)
+    return _error("single-view", draws, setting)
 
 
 def multi(draws: Sequence[int] = DRAWS, setting: Setting = NET_SETTING) -> Measurement:
     """Measure the error of single nets on multi-view inputs."""
-    return _error("multi", draws, setting)
+    return _error("multi-view", draws, setting)
 
 
 def lottery(draws: Sequence[int] = DRAWS, setting: Setting = NET_SETTING) -> Measurement:
@@ -73,8 +73,8 @@ def error_by_view(nets: Nets, net: int) -> Float[Tensor, "M k"]:
     -------
     Tensor, shape [M, k]
     """
-    test, task = nets.draw.test_single, nets.draw.task
-    wrong = torch.from_numpy(nets.wrong("single")[net]).float()
+    test, task = nets.draw.test_single_view, nets.draw.task
+    wrong = torch.from_numpy(nets.wrong("single-view")[net]).float()
     rows = [[wrong[(test.y == i) & (test.kept == view)].mean() for i in range(task.k)] for view in range(task.M)]
     return torch.tensor(rows)
 

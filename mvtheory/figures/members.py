@@ -38,8 +38,8 @@ def error_points(table: Mapping[str, Mapping[str, Estimate]]) -> Figure:
     fig, ax = figure(height=3.9)
     ax.set_xlim(-0.03, 0.9)
     names, colours = zip(*_ROWS.values(), strict=True)
-    estimate_points(ax, names, [table[method]["single"] for method in _ROWS], colours)
-    multi = [table[method]["multi"].value for method in _ROWS]
+    estimate_points(ax, names, [table[method]["single-view"] for method in _ROWS], colours)
+    multi = [table[method]["multi-view"].value for method in _ROWS]
     ax.plot(multi, range(len(_ROWS)), "s", ms=7, mfc="none", color=INK, zorder=5)
     ax.set_xlabel("test error: □ multi-view, ● single-view inputs")
     return fig

@@ -247,7 +247,7 @@ def reduce_to_own_views(
 
 
 def draw_strengths(
-    task: MultiView, multi: int, single: int = 0, *, seed: int, balanced: bool = False
+    task: MultiView, n_multi_view: int, n_single_view: int = 0, *, seed: int, balanced: bool = False
 ) -> tuple[Strengths, Int[Tensor, " n"]]:
     """Draw what `reduce_to_own_views` makes of a sample, without its patches: many classes fit into memory so.
 
@@ -255,7 +255,7 @@ def draw_strengths(
     ----------
     task : MultiView
         The distribution; its noise, and its frame, are left out.
-    multi, single, seed, balanced
+    n_multi_view, n_single_view, seed, balanced
         See :meth:`mvtheory.data.MultiView.sample`.
 
     Returns
@@ -265,7 +265,7 @@ def draw_strengths(
     kept : Tensor of int, shape [n]
         The view that a single-view input kept; -1 for multi-view inputs.
     """
-    y, kept, strength = task.strengths(multi, single, seed=seed, balanced=balanced)
+    y, kept, strength = task.strengths(n_multi_view, n_single_view, seed=seed, balanced=balanced)
     patches = torch.full((task.k, task.M), float(task.C_p if task.C_weak is None else task.C_weak))
     count = (strength > 0) * patches
     own = torch.arange(len(y)), y

@@ -62,9 +62,14 @@ def test_parameters_are_checked(kwargs, error, match):
 @pytest.mark.parametrize(
     ("args", "seed", "error", "match"),
     [
-        ((0,), 0, ValueError, "multi must be an integer >= 1; got 0"),
-        ((2.5,), 0, TypeError, "multi must be an integer >= 1; got 2.5"),
-        ((2, 1), 0, ValueError, r"single \(a Gaussian mixture has no single-view inputs\) must be .* <= 0; got 1"),
+        ((0,), 0, ValueError, "n_multi_view must be an integer >= 1; got 0"),
+        ((2.5,), 0, TypeError, "n_multi_view must be an integer >= 1; got 2.5"),
+        (
+            (2, 1),
+            0,
+            ValueError,
+            r"n_single_view \(a Gaussian mixture has no single-view inputs\) must be .* <= 0; got 1",
+        ),
         ((2,), -1, ValueError, "seed must be an integer >= 0; got -1"),
         ((2,), None, TypeError, "seed must be an integer >= 0; got None"),
     ],

@@ -16,13 +16,13 @@ EXACT = replace(
     task=MultiView(
         k=3, P=8, d=12, s=1.5, weak=(0.3, 0.3), rho=0.0, Gamma=0.1, noise_signal=0.0, noise_background=0.0, frame="axes"
     ),
-    multi=60,
-    single=2,
+    n_multi_view=60,
+    n_single_view=2,
     m=2,
     members=3,
     students=2,
-    test_single=60,
-    test_multi=90,
+    test_single_view=60,
+    test_multi_view=90,
 )
 
 
@@ -34,9 +34,9 @@ def readers(draw, held, size=9.0):
 
 
 def of(draw, nets, **outputs):
-    """Nets of a data set with their outputs, or with those that are given: ``single=F``."""
-    data = {"train": draw.train, "single": draw.test_single, "multi": draw.test_multi}
-    outputs = {where: outputs.get(where, nets(sample.x)) for where, sample in data.items()}
+    """Nets of a data set with their outputs, or with those that are given: ``single_view=F``."""
+    data = {"train": draw.train, "single-view": draw.test_single_view, "multi-view": draw.test_multi_view}
+    outputs = {where: outputs.get(where.replace("-", "_"), nets(sample.x)) for where, sample in data.items()}
     L, k, M = len(nets), draw.setting.task.k, draw.setting.task.M
     flat = torch.zeros(1, L)
     history = History(torch.zeros(1, dtype=torch.int64), flat, flat, flat, flat, torch.zeros(1, L, k, M))
@@ -45,10 +45,10 @@ def of(draw, nets, **outputs):
 
 def answering(draw, wrong):
     """Nets that misclassify those single-view test inputs that are marked: bool, shape [L, n]."""
-    y, k = draw.test_single.y, draw.setting.task.k
+    y, k = draw.test_single_view.y, draw.setting.task.k
     answers = torch.where(wrong, (y + 1) % k, y)
     nets = PatchNets(torch.zeros(len(wrong), k, 1, draw.setting.task.d), draw.setting.activation)
-    return of(draw, nets, single=nnf.one_hot(answers, k).float())
+    return of(draw, nets, single_view=nnf.one_hot(answers, k).float())
 
 
 def use(monkeypatch, module, **by_study):

@@ -44,7 +44,7 @@ def classical(study=None):
         where=PLACES,
         term=["bias", "shared", "lost"],
         trees=["bagged trees"],
-        test=["multi"],
+        test=["multi-view"],
         level=[0.0, 0.1],
     )
     data.attrs["seconds"] = 3.0
@@ -118,27 +118,27 @@ def test_what_nets_keep_and_what_votes_add():
 
 def test_errors_and_gains_are_means_over_data_sets():
     data = classical()
-    assert method_error(data, "tree", "multi").value == pytest.approx(0.31)
-    assert method_gain(data, "tree", "bagged trees", "single").value == pytest.approx(0.05)
+    assert method_error(data, "tree", "multi-view").value == pytest.approx(0.31)
+    assert method_gain(data, "tree", "bagged trees", "single-view").value == pytest.approx(0.05)
     assert measured("classical-stable").value == pytest.approx(0.02)
     assert measured("classical-lottery").value == pytest.approx(0.47)
     with pytest.raises(ValueError, match="method must be one of 'tree'"):
-        method_error(data, "forest", "multi")
-    with pytest.raises(ValueError, match="where must be one of 'train', 'multi', 'single'"):
+        method_error(data, "forest", "multi-view")
+    with pytest.raises(ValueError, match="where must be one of 'train', 'multi-view', 'single-view'"):
         method_error(data, "tree", "test")
 
 
 def test_the_table_holds_classical_methods_and_nets():
     table = error_table(classical(), votes())
     assert list(table) == ["tree", "bagged trees", "linear", "bagged linear", "seeing tree", "net", "average of nets"]
-    assert table["net"]["single"].value == 0.5
-    assert table["average of nets"]["single"].value == pytest.approx(0.001)
+    assert table["net"]["single-view"].value == 0.5
+    assert table["average of nets"]["single-view"].value == pytest.approx(0.001)
     assert {estimate.nets for name in ("net", "average of nets") for estimate in table[name].values()} == {2 * L}
 
 
 def test_a_setting_with_fewer_test_inputs_is_measured_on_all_of_them(monkeypatch):
     seen = []
     monkeypatch.setattr(ClassicalStudy, "run", lambda study: seen.append(study) or classical())
-    few = replace(NET_SETTING, test_single=200, test_multi=300)
+    few = replace(NET_SETTING, test_single_view=200, test_multi_view=300)
     assert measure("classical-lottery", setting=few, draws=(3, 4)).setting.endswith("changed")
     assert (seen[0].test, seen[0].draws, seen[0].setting) == (200, (3, 4), few)

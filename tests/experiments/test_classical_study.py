@@ -13,7 +13,7 @@ from mvtheory.experiments.nets import Draw, singles
 from mvtheory.experiments.settings import NET_SETTING
 
 TASK = MultiView(k=5, P=14, d=30, C_p=2, C_weak=1, s=2.0, weak=(0.2, 0.2), Gamma=0.3, noise_background=0.6)
-SMALL = replace(NET_SETTING, task=TASK, multi=150, single=2, test_single=200, test_multi=200)
+SMALL = replace(NET_SETTING, task=TASK, n_multi_view=150, n_single_view=2, test_single_view=200, test_multi_view=200)
 STUDY = ClassicalStudy(setting=SMALL, test=200, bags=8, sets=2, rounds=20, depth=2, fixed=3, draws=(301, 302, 303))
 FEW = replace(SMALL, members=4, ensembles=1, schedule=Schedule(steps=60, eta=30000.0, warn=False))
 
@@ -45,11 +45,11 @@ def test_every_method_has_its_errors(data):
 
 
 def test_sizes_and_rounds_end_at_the_whole_ensemble(data):
-    tree = {"trees": "bagged trees", "test": "multi"}
-    kept, lost = select(data, "split", bagged="bagged trees", test="multi").T
+    tree = {"trees": "bagged trees", "test": "multi-view"}
+    kept, lost = select(data, "split", bagged="bagged trees", test="multi-view").T
     assert select(data, "loss by size", size=8, **tree) == pytest.approx(kept + lost / 8)
     assert select(data, "error by size", size=8, **tree) == pytest.approx(
-        select(data, "error", method="bagged trees", where="multi")
+        select(data, "error", method="bagged trees", where="multi-view")
     )
     for where in PLACES:
         last = select(data, "boost error", round=20, where=where)
@@ -58,7 +58,7 @@ def test_sizes_and_rounds_end_at_the_whole_ensemble(data):
 
 def test_other_training_sets_predict_the_loss_of_a_tree(data):
     predicted = select(data, "other sets").sum(-1).mean()
-    measured = select(data, "loss by size", trees="bagged trees", test="multi", size=1).mean()
+    measured = select(data, "loss by size", trees="bagged trees", test="multi-view", size=1).mean()
     assert predicted == pytest.approx(measured, abs=0.15)
 
 
@@ -68,26 +68,27 @@ def test_margins_stay_above_their_bound(data):
 
 
 def test_each_mechanism_works_where_it_should(data):
-    error = lambda name: float(select(data, "error", method=name, where="multi").mean())  # noqa: E731
+    error = lambda name: float(select(data, "error", method=name, where="multi-view").mean())  # noqa: E731
     pairs = {"tree": "bagged trees", "stump": "boosted stumps", "small tree": "boosted small trees"}
     for one, many in pairs.items():
         assert error(one) - error(many) > 0.02
     assert abs(error("linear") - error("bagged linear")) < 0.02
     split = {
-        name: select(data, "split", bagged=name, test="multi").mean(0) for name in ("bagged trees", "bagged linear")
+        name: select(data, "split", bagged=name, test="multi-view").mean(0)
+        for name in ("bagged trees", "bagged linear")
     }
     trees, stable = (lost / (kept + lost) for kept, lost in split.values())
     assert trees > 3 * stable
 
 
 def test_a_tree_that_sees_the_views_keeps_one_of_each_class_but_one(data):
-    assert select(data, "error", method="seeing tree", where="single").mean() == pytest.approx(0.4, abs=0.05)
-    assert select(data, "error", method="seeing tree", where="multi").mean() < 0.02
+    assert select(data, "error", method="seeing tree", where="single-view").mean() == pytest.approx(0.4, abs=0.05)
+    assert select(data, "error", method="seeing tree", where="multi-view").mean() < 0.02
 
 
 def test_nets_are_described_by_their_outputs(nets):
     trained = singles(Draw(302, FEW))
-    F, y = trained.outputs["single"], trained.labels("single")
+    F, y = trained.outputs["single-view"], trained.labels("single-view")
     for where in PLACES:
         assert np.array_equal(nets["error"].sel(draw=302, where=where), trained.errors(where))
         assert float(nets["error of average"].sel(draw=302, where=where)) == trained.average_error(where)
@@ -98,7 +99,7 @@ def test_nets_are_described_by_their_outputs(nets):
     assert float(nets["loss of average"].sel(draw=302)) == pytest.approx(of_all)
     kept, lost = nets["split"].sel(draw=302)
     assert float(kept + lost / 4) == pytest.approx(of_all)
-    assert float(nets["error by size"].sel(draw=302, size=1)) == pytest.approx(trained.errors("single").mean())
+    assert float(nets["error by size"].sel(draw=302, size=1)) == pytest.approx(trained.errors("single-view").mean())
     assert float(nets["training"].sel(draw=302)) == trained.seconds
 
 

@@ -16,19 +16,19 @@ from mvtheory.experiments.settings import STUDENT_SETTING
 SMALL = replace(
     STUDENT_SETTING,
     task=MultiView(k=3, P=6, d=12, s=1.0, noise_background=0.2),
-    multi=40,
-    single=1,
+    n_multi_view=40,
+    n_single_view=1,
     m=3,
     members=3,
     students=2,
-    test_single=50,
-    test_multi=20,
+    test_single_view=50,
+    test_multi_view=20,
 )
 
 
 def test_the_variate_is_what_the_learned_views_say_beyond_their_expectation():
-    draw = Draw(3, replace(SMALL, test_single=60))
-    views, test = draw.task.views, draw.test_single
+    draw = Draw(3, replace(SMALL, test_single_view=60))
+    views, test = draw.task.views, draw.test_single_view
     predicted = predict_lottery(draw.init(0, 5), views, draw.train)
     many = predict_lottery(draw.init(7000, 4000), views, draw.train)
     lacking = [
@@ -37,7 +37,7 @@ def test_the_variate_is_what_the_learned_views_say_beyond_their_expectation():
     assert np.mean(lacking, 1).tolist() == [0.5] * 5  # balanced inputs: whatever a net learned, it lacks a half
     assert lottery_control_variate(draw, [[0], [3]]) == pytest.approx(0)
 
-    three = Draw(3, replace(SMALL, task=replace(SMALL.task, M=3, P=9), test_single=90))
+    three = Draw(3, replace(SMALL, task=replace(SMALL.task, M=3, P=9), test_single_view=90))
     assert lottery_control_variate(three, [[0], [3]]) == pytest.approx(
         0
     )  # of three views it lacks two, in theory and here

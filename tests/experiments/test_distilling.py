@@ -27,7 +27,7 @@ from mvtheory.experiments.nets import Draw
 from mvtheory.experiments.settings import STUDENT_SETTING
 
 ONE, TWO, BOTH, NONE = ([[a, b]] * 3 for a, b in ((1, 0), (0, 1), (1, 1), (0, 0)))
-POINTS = EXACT.test_single
+POINTS = EXACT.test_single_view
 TRAINED = replace(
     EXACT,
     task=replace(EXACT.task, noise_background=0.2),
@@ -54,14 +54,15 @@ def test_the_share_of_the_variance_is_that_which_noise_leaves(draws, monkeypatch
     base = [readers(draw, [ONE, TWO, BOTH, NONE, NONE]) for draw in draws]
     noise = [0.02 * torch.randn(5, 90, 3, generator=torch.Generator().manual_seed(seed)) for seed in (0, 1)]
     noisy = [
-        hand_made.of(nets.draw, nets.nets, multi=nets.outputs["multi"] + e) for nets, e in zip(base, noise, strict=True)
+        hand_made.of(nets.draw, nets.nets, multi_view=nets.outputs["multi-view"] + e)
+        for nets, e in zip(base, noise, strict=True)
     ]
     hand_made.use(monkeypatch, distilling, singles=noisy)
     found = ESTIMATORS["dark"]([1, 2], EXACT)
     R2 = []
     for clean, nets in zip(base, noisy, strict=True):
-        other = torch.arange(3) != nets.labels("multi")[:, None]
-        G, hat = (run.outputs["multi"][:3].mean(0)[other] for run in (nets, clean))
+        other = torch.arange(3) != nets.labels("multi-view")[:, None]
+        G, hat = (run.outputs["multi-view"][:3].mean(0)[other] for run in (nets, clean))
         R2.append(1 - float(((G - hat) ** 2).sum() / ((G - G.mean()) ** 2).sum()))
     assert found.estimate.value == pytest.approx(np.mean(R2), rel=1e-2)  # mean over n against n - 1
     assert (found.estimate.nets, found.seconds) == (6, 3.0)
@@ -81,9 +82,9 @@ def test_a_case_is_measured_minus_predicted(case, draws, monkeypatch):
     for draw, extra in zip(draws, (0.5, 0.7), strict=True):
         nets = readers(draw, [ONE, ONE, TWO, BOTH, NONE])
         views = {"neither": (0, 0), "first": (1, 0), "second": (0, 1), "both": (1, 1)}[case]
-        here = (draw.test_multi.present == torch.tensor(views)).all(-1)
-        u = nets.outputs["multi"].new_tensor(0.3**3 * 9**3 / (3 * 12**2))  # z^q / (q varrho^(q - 1)), at overlap 9
-        base.append(hand_made.of(draw, nets.nets, multi=nets.outputs["multi"] + extra * u * here))
+        here = (draw.test_multi_view.present == torch.tensor(views)).all(-1)
+        u = nets.outputs["multi-view"].new_tensor(0.3**3 * 9**3 / (3 * 12**2))  # z^q / (q varrho^(q - 1)), at overlap 9
+        base.append(hand_made.of(draw, nets.nets, multi_view=nets.outputs["multi-view"] + extra * u * here))
     hand_made.use(monkeypatch, distilling, singles=base)
     found = ESTIMATORS[f"dark-{case}"]([1, 2], EXACT).estimate
     assert found.value == pytest.approx(0.6, abs=1e-3)
@@ -115,7 +116,9 @@ def test_what_averaging_students_adds_is_negative_where_each_errs_alone(draws, m
     wrong[0, :6], wrong[1, 3:9] = True, True  # three inputs in common
     runs = [answering(draw, wrong) for draw in draws]
     for run in runs:
-        run.outputs["single"][:, :9] += 0.01 * torch.eye(3)[run.labels("single")[:9]]  # one of two: the label wins
+        run.outputs["single-view"][:, :9] += (
+            0.01 * torch.eye(3)[run.labels("single-view")[:9]]
+        )  # one of two: the label wins
     hand_made.use(monkeypatch, distilling, distilled_students=runs)
     found = ESTIMATORS["ensemble-after-kd"]([1, 2], EXACT)
     assert found.estimate.value == pytest.approx((3 - 6) / POINTS)
@@ -130,11 +133,11 @@ def test_single_nets_are_measured_in_the_setting_of_students():
 
 def test_errors_are_sorted_by_whether_both_views_were_learned(draws):
     blind, seeing = readers(draws[0], [ONE, ONE]), readers(draws[0], [BOTH, BOTH])
-    assert blind.errors("single").tolist() == [0.5, 0.5]
+    assert blind.errors("single-view").tolist() == [0.5, 0.5]
     assert errors_without_both_views([blind]) == 1
     assert errors_without_both_views([seeing]) == 0  # no error at all
     wrong = torch.ones(2, POINTS, dtype=torch.bool)
-    mistaken = hand_made.of(draws[0], seeing.nets, single=answering(draws[0], wrong).outputs["single"])
+    mistaken = hand_made.of(draws[0], seeing.nets, single_view=answering(draws[0], wrong).outputs["single-view"])
     assert errors_without_both_views([mistaken]) == 0
     assert errors_without_both_views([blind, mistaken]) == pytest.approx(60 / 180)
 
@@ -172,7 +175,7 @@ def test_students_go_on_like_those_of_the_book_unless_something_is_changed():
 def test_students_are_on_where_their_views_are(draws):
     draw = draws[0]
     base, rule = readers(draw, [BOTH] * 5), OnOff(threshold=0.01, cut=0.01, baseline_quantile=0)
-    there = draw.test_multi.present  # [n, k, M]
+    there = draw.test_multi_view.present  # [n, k, M]
     perfect = on_shares(base.students.nets, base, rule)
     assert perfect == pytest.approx({"inside": 1, "outside": 1, "alone": 0, "error": 0, "blank": 0})
     half = on_shares(readers(draw, [ONE, ONE]).nets, base, rule, slice(10))

@@ -18,15 +18,15 @@ from mvtheory.training import Schedule
 SMALL = replace(
     NET_SETTING,
     task=MultiView(k=3, P=6, d=12, s=1.0, noise_background=0.2),
-    multi=40,
-    single=1,
+    n_multi_view=40,
+    n_single_view=1,
     m=3,
     members=3,
     ensembles=2,
     averaged=2,
     schedule=Schedule(steps=30, stop_loss=0.5, warn=False),
-    test_single=60,
-    test_multi=20,
+    test_single_view=60,
+    test_multi_view=20,
 )
 
 
@@ -71,7 +71,7 @@ def test_adjusted_errors_are_raw_ones_minus_the_control_variate():
     raw, adjusted, seconds = ensembling.error_curves((1, 2), SMALL)
     base, choices = each_draw(singles, (1, 2), SMALL), ensembling.random_choices(6, 3)
     for row, nets in enumerate(base):
-        errors = ensembling.average_errors(nets.outputs["single"], nets.labels("single"), choices)
+        errors = ensembling.average_errors(nets.outputs["single-view"], nets.labels("single-view"), choices)
         np.testing.assert_array_equal(raw[row], errors)
         for L, chosen in choices.items():
             variate = lottery_control_variate(nets.draw, chosen)
@@ -95,16 +95,16 @@ def test_the_claims_are_means_of_the_curves_and_nothing_is_clipped(monkeypatch):
 def test_a_trained_average_is_compared_with_single_nets_of_the_same_data():
     claim = measure("train-average", draws=(1, 2), setting=SMALL)
     joint, base = each_draw(trained_average, (1, 2), SMALL), each_draw(singles, (1, 2), SMALL)
-    gaps = [a.average_error("single") - b.errors("single").mean() for a, b in zip(joint, base, strict=True)]
+    gaps = [a.average_error("single-view") - b.errors("single-view").mean() for a, b in zip(joint, base, strict=True)]
     assert claim.measured.value == pytest.approx(np.mean(gaps))
     error = ensembling.trained_average_error((1, 2), SMALL)
-    assert error.value == pytest.approx(np.mean([a.average_error("single") for a in joint]))
+    assert error.value == pytest.approx(np.mean([a.average_error("single-view") for a in joint]))
     assert (error.nets, claim.measured.nets) == (4, 2 * (2 + 6))
 
 
 def test_pooled_neurons_give_the_sum_of_the_nets():
     nets = Draw(1, SMALL).init(0, 3)
-    x = Draw(1, SMALL).test_single.x
+    x = Draw(1, SMALL).test_single_view.x
     torch.testing.assert_close(ensembling.pooled(nets)(x)[0], nets(x).sum(0))
 
 
@@ -115,8 +115,8 @@ def test_outweighed_answers_are_those_of_one_net_alone_that_the_average_misses()
     for nets in base:
         from mvtheory.ensemble import learned_views
 
-        y, kept = nets.labels("single"), nets.draw.test_single.kept
+        y, kept = nets.labels("single-view"), nets.draw.test_single_view.kept
         own = learned_views(nets.nets, nets.draw.task.views)[:2, y, kept].numpy()
-        wrong.append((nets.wrong("single")[:2] & own).sum())
+        wrong.append((nets.wrong("single-view")[:2] & own).sum())
         holds.append(own.sum())
     assert share == pytest.approx(sum(wrong) / sum(holds))

@@ -27,9 +27,10 @@ from mvtheory.measurement import error_rate
 
 SMALL = LazyStudy(
     setting=Setting(
-        task=MultiView(k=3, P=8, d=12, s=1.0), multi=28, single=2, m=2, sigma_0=0.1, members=2, students=1, averaged=2,
+        task=MultiView(k=3, P=8, d=12, s=1.0), n_multi_view=28, n_single_view=2,
+        m=2, sigma_0=0.1, members=2, students=1, averaged=2,
         activation=SReLU(3, 4.0), schedule=Schedule(steps=15, stop_loss=0),
-        distillation_schedule=Schedule(steps=5, stop_loss=0), test_single=60, test_multi=30,
+        distillation_schedule=Schedule(steps=5, stop_loss=0), test_single_view=60, test_multi_view=30,
     ),
     alphas=(1.0, 1e3, 1e6),
     draws=(7, 8),
@@ -85,7 +86,7 @@ def test_every_method_is_what_it_says(data: xr.Dataset, alpha: float) -> None:
     base = AverageCrossEntropy(steps.y)
     joint = steps.train(steps.start[:2], members, base, alpha, SMALL.setting.schedule, factor=2)
     distilled = steps.distilled(alpha, alpha)
-    for stratum, test in (("multi-view", steps.draw.test_multi), ("single-view", steps.draw.test_single)):
+    for stratum, test in (("multi-view", steps.draw.test_multi_view), ("single-view", steps.draw.test_single_view)):
         F = steps.outputs(nets, everyone, alpha, test)
         expected = {
             "single": F[:2],
@@ -107,7 +108,7 @@ def test_every_method_is_what_it_says(data: xr.Dataset, alpha: float) -> None:
 )
 def test_teachers_are_swapped_between_the_ends(data: xr.Dataset, name: str, alpha: float, teacher: float) -> None:
     steps = Steps()
-    test = steps.draw.test_single
+    test = steps.draw.test_single_view
     F = steps.outputs(steps.distilled(alpha, teacher), slice(2, None), alpha, test)
     np.testing.assert_allclose(data[name].sel(draw=8, stratum="single-view"), error_rate(F, test.y), atol=1e-9)
 

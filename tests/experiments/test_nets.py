@@ -27,16 +27,16 @@ from mvtheory.training import Schedule, train
 SMALL = replace(
     STUDENT_SETTING,
     task=MultiView(k=3, P=6, d=12, s=1.0, noise_background=0.2),
-    multi=40,
-    single=1,
+    n_multi_view=40,
+    n_single_view=1,
     m=3,
     members=3,
     students=2,
     averaged=2,
     schedule=Schedule(steps=30, stop_loss=0.5, warn=False),
     distillation_schedule=Schedule(steps=5, warn=False),
-    test_single=50,
-    test_multi=20,
+    test_single_view=50,
+    test_multi_view=20,
 )
 
 
@@ -54,16 +54,16 @@ def test_no_seed_serves_twice():
 
 def test_a_draw_has_the_sizes_of_its_setting_and_its_own_frame():
     draw, other = Draw(1, SMALL), Draw(2, SMALL)
-    assert [len(draw.train), len(draw.test_single), len(draw.test_multi)] == [41, 50, 20]
+    assert [len(draw.train), len(draw.test_single_view), len(draw.test_multi_view)] == [41, 50, 20]
     assert int(draw.train.single_view.sum()) == 1
-    assert draw.test_single.single_view.all()
-    assert not draw.test_multi.single_view.any()
+    assert draw.test_single_view.single_view.all()
+    assert not draw.test_multi_view.single_view.any()
     assert not torch.equal(draw.task.views, other.task.views)
     assert not torch.equal(draw.train.y, other.train.y)
     for kind in (draw.train.single_view, ~draw.train.single_view):  # as many of each class, in a random order
         count = torch.bincount(draw.train.y[kind], minlength=3)
         assert count.max() - count.min() <= 1
-    assert not torch.equal(draw.test_single.strength, other.test_single.strength)
+    assert not torch.equal(draw.test_single_view.strength, other.test_single_view.strength)
 
 
 def test_members_and_students_are_nets_that_differ_by_seed_alone():
@@ -73,9 +73,9 @@ def test_members_and_students_are_nets_that_differ_by_seed_alone():
     assert len(nets.members.nets) == 3
     assert len(nets.students.nets) == 2
     torch.testing.assert_close(nets.students.nets.W[1], alone.W[0], rtol=1e-4, atol=1e-5)
-    torch.testing.assert_close(nets.outputs["single"], nets.nets(draw.test_single.x))
-    wrong = (nets.outputs["multi"].argmax(-1) != draw.test_multi.y).double().mean(-1)
-    np.testing.assert_allclose(nets.errors("multi"), wrong)
+    torch.testing.assert_close(nets.outputs["single-view"], nets.nets(draw.test_single_view.x))
+    wrong = (nets.outputs["multi-view"].argmax(-1) != draw.test_multi_view.y).double().mean(-1)
+    np.testing.assert_allclose(nets.errors("multi-view"), wrong)
 
 
 @pytest.mark.parametrize("teacher", ["ensemble", "single"])

@@ -38,8 +38,8 @@ SMALL = replace(
     students=2,
     schedule=Schedule(steps=60, stop_loss=0.1, eta=3000.0, warn=False),
     distillation_schedule=Schedule(steps=20, stop_loss=0.01, eta=2000.0, warn=False),
-    test_single=80,
-    test_multi=40,
+    test_single_view=80,
+    test_multi_view=40,
 )
 TINY = PaperRule((1, 2), k=5, inputs=10, setting=SMALL)
 
@@ -74,11 +74,11 @@ def test_the_lost_view_comes_first_where_it_grows_faster_than_any_shortcut():
 
 def test_students_are_trained_by_each_rule_from_each_teacher():
     found, draw = TINY.run(), TINY.at(2)
-    views, y = draw.task.views, draw.test_single.y
+    views, y = draw.task.views, draw.test_single_view.y
     nets, data, axes = reduce_to_all_views(draw.init(0, 5), draw.train, views)
     nets = train(nets, data, schedule=replace(SMALL.schedule, eta=1500.0)).nets  # k / 10 of the step at ten classes
     single, multi = (
-        reduce_to_all_views(draw.init(0, 1), test, views)[1].x for test in (draw.test_single, draw.test_multi)
+        reduce_to_all_views(draw.init(0, 1), test, views)[1].x for test in (draw.test_single_view, draw.test_multi_view)
     )
     wrong = nets(single).argmax(-1) != y
     F, fresh = nets(data.x), nets(multi)

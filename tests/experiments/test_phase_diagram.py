@@ -13,7 +13,7 @@ from mvtheory.experiments.problem import NOISE_FREE, Problem, weaken_second_view
 from mvtheory.training import Schedule
 
 DRAWS = (301, 302, 303)
-SMALL = replace(NOISE_FREE, multi=400, test_single=400)
+SMALL = replace(NOISE_FREE, n_multi_view=400, test_single_view=400)
 
 
 @pytest.fixture(autouse=True)
@@ -65,7 +65,7 @@ def test_bad_grids_are_refused(change, match):
 
 def verdict(errors, low, high):
     claim = Claim("mechanism", "The error of the theory appears.", (low, high), "tests", "derived", "noise-free")
-    return claim.measure(over_draws(errors, points=SMALL.test_single), seconds=0).verdict
+    return claim.measure(over_draws(errors, points=SMALL.test_single_view), seconds=0).verdict
 
 
 def singles(**change):

@@ -24,14 +24,14 @@ from mvtheory.training import Schedule, train
 SMALL = replace(
     NET_SETTING,
     task=MultiView(k=3, P=6, d=12, s=1.0, noise_background=0.3),
-    multi=40,
-    single=1,
+    n_multi_view=40,
+    n_single_view=1,
     m=3,
     members=3,
     ensembles=1,
     schedule=Schedule(steps=30, stop_loss=0.5, warn=False),
-    test_single=50,
-    test_multi=20,
+    test_single_view=50,
+    test_multi_view=20,
 )
 MIXTURE = MixtureNets((1, 2), n=100, test=50, nets=3, m=2, schedule=Schedule(steps=20, warn=False))
 
@@ -52,7 +52,7 @@ def removed(F, y):
 def test_views_by_hand():
     runs = [singles(Draw(number, SMALL)) for number in (1, 2)]
     claim = measure("practice-views", draws=[1, 2], setting=SMALL)
-    by_hand = [removed(nets.outputs["single"], nets.labels("single")) for nets in runs]
+    by_hand = [removed(nets.outputs["single-view"], nets.labels("single-view")) for nets in runs]
     assert claim.measured.value == pytest.approx(np.mean(by_hand))
     assert (claim.measured.nets, claim.measured.draws) == (6, 2)
     assert claim.seconds == sum(nets.seconds for nets in runs)

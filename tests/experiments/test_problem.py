@@ -14,7 +14,7 @@ from mvtheory.experiments.settings import TASK
 from mvtheory.reduced.reduction import OwnViewNets, reduce_to_own_views
 from mvtheory.training import Schedule
 
-SMALL = vary(NOISE_FREE, k=4, P=12, d=16, s=1.0, multi=60, m=3, test_single=80)
+SMALL = vary(NOISE_FREE, k=4, P=12, d=16, s=1.0, n_multi_view=60, m=3, test_single_view=80)
 
 
 def test_a_setting_varies_in_its_own_fields_and_in_those_of_its_task():
@@ -36,8 +36,8 @@ def test_both_kinds_hold_the_same_inputs_and_nets():
     assert torch.equal(small.nets.W, reduce_to_own_views(draw.init(0, 3), draw.train, draw.task.views)[0].W)
     for problem in (full, small):
         assert torch.equal(problem.data.y, draw.train.y)
-        assert torch.equal(problem.test.y, draw.test_single.y)
-        assert torch.equal(problem.kept, draw.test_single.kept)
+        assert torch.equal(problem.test.y, draw.test_single_view.y)
+        assert torch.equal(problem.kept, draw.test_single_view.kept)
     assert full.schedule == SMALL.schedule
 
 

@@ -26,7 +26,7 @@ from mvtheory.linear.kernels import patch_kernel
 from mvtheory.linear.ridge import Ridge
 
 TASK = MultiView(k=3, P=8, d=12, s=1.0)
-SETTING = Setting(task=TASK, multi=40, single=2, sigma_0=0.1, test_single=60, test_multi=60)
+SETTING = Setting(task=TASK, n_multi_view=40, n_single_view=2, sigma_0=0.1, test_single_view=60, test_multi_view=60)
 TANGENT = MultiViewFeatures(draws=(7, 8), kind="tangent", widths=(1, 2), nets=3, setting=SETTING, test=60)
 RELU = replace(TANGENT, kind="ReLU", widths=(3, 8))
 
@@ -62,7 +62,7 @@ def test_tangent_models_are_fitted_with_the_chosen_ridge():
     data, draw = TANGENT.run().sel(draw=8, width=2), Draw(8, SETTING)
     start = Draw(8, replace(SETTING, m=2)).init(0, 3)
     ridge = {name: float(value) for name, value in zip(data["fit"].values, data["ridge"].values, strict=True)}
-    target, test = one_hot(draw.train.y, 3), draw.test_single
+    target, test = one_hot(draw.train.y, 3), draw.test_single_view
     single = TangentRidge(start, draw.train.x, ridge=ridge["single"]).fit(target)
     joint = TangentRidge(start, draw.train.x, ridge=ridge["trained average"]).fit_average(target)
     outputs = {"single": single(test.x), "ensemble": average(single(test.x)), "trained average": average(joint(test.x))}
@@ -76,8 +76,10 @@ def test_random_relu_models_are_fitted_with_the_chosen_ridge():
     w = gaussian_weights(3, 8, 12, seed=draw.seed + 10_000)
     ridge = float(data["ridge"].sel(fit="single"))
     weights = Ridge(relu_features(w, draw.train.x)).solve(one_hot(draw.train.y, 3)[:, None], ridge)
-    F = (relu_features(w, draw.test_multi.x) @ weights)[:, 0]
-    np.testing.assert_allclose(data["single"].sel(stratum="multi-view"), error_rate(F, draw.test_multi.y), atol=1e-9)
+    F = (relu_features(w, draw.test_multi_view.x) @ weights)[:, 0]
+    np.testing.assert_allclose(
+        data["single"].sel(stratum="multi-view"), error_rate(F, draw.test_multi_view.y), atol=1e-9
+    )
 
 
 def test_errors_by_visibility_hold_every_view_once():

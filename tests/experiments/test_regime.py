@@ -21,15 +21,15 @@ from mvtheory.training import Schedule
 DRAWS = (11, 12, 13)
 SMALL = Setting(
     task=MultiView(k=3, P=6, d=12, s=1.0, noise_background=0.2),
-    multi=40,
-    single=1,
+    n_multi_view=40,
+    n_single_view=1,
     m=3,
     members=3,
     students=1,
     schedule=Schedule(steps=60, stop_loss=0.3, eta=500.0, warn=False),
     distillation_schedule=Schedule(steps=5, warn=False),
-    test_single=60,
-    test_multi=20,
+    test_single_view=60,
+    test_multi_view=20,
 )
 
 
@@ -40,7 +40,7 @@ def own_cache(tmp_path, monkeypatch):
 
 def mean_error(nets, chosen):
     """Error of an average, input by input; a tie is an error."""
-    F, y = nets.outputs["single"][list(chosen)].mean(0), nets.labels("single")
+    F, y = nets.outputs["single-view"][list(chosen)].mean(0), nets.labels("single-view")
     best = F.max(-1, keepdim=True).values
     right = [
         int(f.argmax()) == int(label) and int((f == top).sum()) == 1 for f, label, top in zip(F, y, best, strict=True)
@@ -53,7 +53,7 @@ def test_what_is_doubled_is_doubled_and_nothing_else():
     for size, setting in regime.DOUBLED.items():
         assert setting.task.k * setting.task.d == 2 * sizes["k"] * sizes["d"]
         assert getattr(setting.task, size[-1]) == 2 * sizes[size[-1]]
-        assert vary(setting, **sizes, members=10, ensembles=2, multi=498) == NET_SETTING
+        assert vary(setting, **sizes, members=10, ensembles=2, n_multi_view=498) == NET_SETTING
         students = vary(regime.STUDENTS_DOUBLED[size], **sizes, members=10, students=2)
         assert regime.STUDENTS_DOUBLED[size].task.k == setting.task.k
         if size == "2k":
@@ -61,8 +61,8 @@ def test_what_is_doubled_is_doubled_and_nothing_else():
             assert (students.schedule.eta, students.distillation_schedule.eta) == (2 * one.eta, 2 * other.eta)
             students = vary(students, weight=2 * students.weight, schedule=one, distillation_schedule=other)
         else:
-            assert students.multi == 2 * STUDENT_SETTING.multi
-            students = vary(students, multi=STUDENT_SETTING.multi)
+            assert students.n_multi_view == 2 * STUDENT_SETTING.n_multi_view
+            students = vary(students, n_multi_view=STUDENT_SETTING.n_multi_view)
         assert students == STUDENT_SETTING
 
 
@@ -88,7 +88,7 @@ def test_students_of_the_ensemble_are_adjusted_by_the_views_of_the_members():
     for number in DRAWS:
         draw = Draw(number, SMALL)
         rule = replace(SMALL.rule(3), slack=0.75)
-        raw.append(float(distilled_students(draw, "ensemble", rule).errors("single")[0]))
+        raw.append(float(distilled_students(draw, "ensemble", rule).errors("single-view")[0]))
         adjusted.append(raw[-1] - lottery_control_variate(draw, [range(3)]))
     assert measured.raw.value == pytest.approx(np.mean(raw), abs=1e-12)
     assert measured.estimate.value == pytest.approx(np.mean(adjusted), abs=1e-12)
@@ -114,10 +114,11 @@ def test_students_of_one_net_are_compared_with_what_both_nets_missed():
     for number, setting in [(n, SMALL) for n in DRAWS] + [(n, replace(SMALL, members=1)) for n in pairs]:
         draw = Draw(number, setting)
         student = distilled_students(draw, "single", replace(setting.rule(1), slack=0.5))
-        wrong = singles(draw).wrong("single")
+        wrong = singles(draw).wrong("single-view")
         assert len(wrong) == setting.members + 1
         gaps.append(
-            float(student.errors("single")[0]) - np.mean([a and b for a, b in zip(wrong[0], wrong[-1], strict=True)])
+            float(student.errors("single-view")[0])
+            - np.mean([a and b for a, b in zip(wrong[0], wrong[-1], strict=True)])
         )
     assert measured.estimate.value == pytest.approx(np.mean(gaps), abs=1e-12)
     assert measured.estimate.draws == 5
@@ -125,7 +126,7 @@ def test_students_of_one_net_are_compared_with_what_both_nets_missed():
 
 
 def test_the_reduction_learns_the_views_of_the_full_model_where_there_is_no_noise():
-    setting = vary(NOISE_FREE, multi=300, members=3, students=0, test_single=200)
+    setting = vary(NOISE_FREE, n_multi_view=300, members=3, students=0, test_single_view=200)
     claim = measure("reduction", draws=DRAWS, setting=setting)
     assert claim.measured.value > 0.95
     assert claim.measured.nets == 9
@@ -133,7 +134,7 @@ def test_the_reduction_learns_the_views_of_the_full_model_where_there_is_no_nois
 
 
 def test_errors_in_the_reduction_are_those_of_disjoint_groups():
-    setting = vary(NOISE_FREE, multi=100, members=5, students=0, test_single=100)
+    setting = vary(NOISE_FREE, n_multi_view=100, members=5, students=0, test_single_view=100)
     errors, seconds = regime.reduced_curves((11, 12), setting, 2)
     end = Problem.reduced(Draw(12, setting), 5).trained()
     pairs = [end.outputs[i : i + 2].mean(0).argmax(-1) != end.test.y for i in (0, 2)]
@@ -143,7 +144,7 @@ def test_errors_in_the_reduction_are_those_of_disjoint_groups():
 
 
 def test_missed_inputs_are_counted_where_exactly_one_net_knows_the_view():
-    draw = Draw(7, vary(NOISE_FREE, k=4, P=12, d=16, s=1.0, multi=60, m=3, test_single=80))
+    draw = Draw(7, vary(NOISE_FREE, k=4, P=12, d=16, s=1.0, n_multi_view=60, m=3, test_single_view=80))
     start = Problem.reduced(draw, 3)
     W = torch.zeros(3, 4, 3, 2)
     W[0, :, 0, 0] = 2.0  # the first net has small outputs on the first views

@@ -20,7 +20,7 @@ from mvtheory.experiments.self_distilling import (
 )
 
 ONE, TWO, BOTH = ([[a, b]] * 3 for a, b in ((1, 0), (0, 1), (1, 1)))
-P, POINTS = EXACT.students, EXACT.test_single
+P, POINTS = EXACT.students, EXACT.test_single_view
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def after_distillation(base, wrong):
 
 
 def mistakes(nets):
-    return nets.outputs["single"].argmax(-1) != nets.labels("single")
+    return nets.outputs["single-view"].argmax(-1) != nets.labels("single-view")
 
 
 def test_a_student_shares_errors_with_the_net_of_its_own_number(base):

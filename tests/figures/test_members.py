@@ -22,14 +22,14 @@ def closed():
 def test_each_method_has_its_dot_and_its_square():
     names = [*(name for names in METHODS.values() for name in names), "net", "average of nets"]
     table = {
-        name: {"single": Estimate(x, x, x + 0.1, 1, 2), "multi": Estimate(x / 2, 0, 1, 1, 2)}
+        name: {"single-view": Estimate(x, x, x + 0.1, 1, 2), "multi-view": Estimate(x / 2, 0, 1, 1, 2)}
         for name, x in zip(names, np.linspace(0, 0.8, len(names)), strict=True)
     }
     (ax,) = members.error_points(table).axes
     labels = [label.get_text() for label in ax.get_yticklabels()]
     assert labels[-2:] == ["net", "average of nets"]
     squares = ax.lines[-1]
-    assert squares.get_xdata()[-1] == table["average of nets"]["multi"].value
+    assert squares.get_xdata()[-1] == table["average of nets"]["multi-view"].value
     assert len(squares.get_xdata()) == len(labels) == 10
 
 

@@ -17,10 +17,10 @@ TASK = MultiView(
 )
 
 
-def problem(task=TASK, q=4, sigma_0=0.3, L=3, n=80, single=6):
+def problem(task=TASK, q=4, sigma_0=0.3, L=3, n=80, n_single_view=6):
     activation = SReLU(q, 3.0)
     nets = PatchNets.init(L, k=task.k, m=4, d=task.d, sigma_0=sigma_0, seed=1, activation=activation)
-    return reduce_to_own_views(nets, task.sample(n, single, seed=3), task.views)[:2]
+    return reduce_to_own_views(nets, task.sample(n, n_single_view, seed=3), task.views)[:2]
 
 
 # strengths without patches
@@ -70,7 +70,7 @@ def test_the_path_is_that_of_the_trainer(q, change):
 
 
 def test_each_net_stops_when_it_has_learned_everything():
-    nets, data = problem(single=0)
+    nets, data = problem(n_single_view=0)
     schedule = Schedule(steps=2000, stop_loss=0.05, eta=2000.0)
     slow, fast = train(nets, data, schedule=schedule), train_reduced(nets, data, schedule)
     assert torch.equal(fast.error, torch.zeros(3))
