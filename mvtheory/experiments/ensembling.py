@@ -26,6 +26,8 @@ __all__ = [
     "disjoint_choices",
     "error_curves",
     "factor",
+    "outweighed",
+    "outweighed_share",
     "pooled",
     "random_choices",
     "trained_average_error",
@@ -231,15 +233,13 @@ def first_view_probability(draw: Draw, count: int = 400) -> Float[Tensor, " k"]:
     return predicted.eq(0).double().mean(0)
 
 
-def outweighed_share(base: Sequence[Nets], L: int, choices: Sequence[Sequence[int]]) -> float:
+def outweighed_share(base: Sequence[Nets], choices: Sequence[Sequence[int]]) -> float:
     """Return the share of the single-view inputs that exactly one net of an average can answer on which it errs.
 
     Parameters
     ----------
     base : sequence of Nets
         Nets of the data sets.
-    L : int, >= 1
-        Nets in an average.
     choices : sequence of sequences of int
         The nets of each average.
 
@@ -248,15 +248,41 @@ def outweighed_share(base: Sequence[Nets], L: int, choices: Sequence[Sequence[in
     float
         In [0, 1].
     """
-    answered, missed = 0, 0
+    counts = []
     for nets in base:
         y, test = nets.labels("single-view"), nets.draw.test_single_view
-        holds = learned_views(nets.nets, nets.draw.task.views)[:, y, test.kept]  # [nets, n]
-        for chosen in choices:
-            alone = holds[chosen].sum(0) == 1
-            answered += int(alone.sum())
-            missed += int((alone.numpy() & wrong(average(nets.outputs["single-view"][chosen]), y)).sum())
-    return missed / answered
+        knows = learned_views(nets.nets, nets.draw.task.views)[:, y, test.kept]
+        counts.append(outweighed(nets.outputs["single-view"], y, knows, choices))
+    known, missed = np.sum(counts, 0)
+    return float(missed / known)
+
+
+def outweighed(
+    F: Float[Tensor, "L n k"], y: Int[Tensor, " n"], knows: Bool[Tensor, "L n"], choices: Iterable[Sequence[int]]
+) -> tuple[int, int]:
+    """Count the inputs that one net of an average alone knows, over choices of nets, and those of them that it misses.
+
+    Parameters
+    ----------
+    F : Tensor, shape [L, n, k]
+        Outputs of L nets.
+    y : Tensor of int, shape [n]
+        Labels.
+    knows : Tensor of bool, shape [L, n]
+        Whether each net has learned the view that an input kept.
+    choices : iterable of sequences of int
+        The nets of each average.
+
+    Returns
+    -------
+    known, missed : int
+    """
+    known, missed = 0, 0
+    for chosen in map(list, choices):
+        one = knows[chosen].sum(0).numpy() == 1
+        known += int(one.sum())
+        missed += int((one & wrong(average(F[chosen]), y)).sum())
+    return known, missed
 
 
 #: The estimators of the chapter's claims, by id.

@@ -12,22 +12,23 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mvtheory._check import check_choice
-from mvtheory.distillation import OnOff
-from mvtheory.ensemble import average, view_outputs
+from mvtheory.ensemble import view_outputs
 from mvtheory.experiments.base import DRAWS, FULL, Measurement
-from mvtheory.experiments.control_variate import lottery_control_variate
+from mvtheory.experiments.distilling import distill
 from mvtheory.experiments.ensembling import (
     all_choices,
     average_errors,
     curves_by_choices,
     disjoint_choices,
     factor,
+    outweighed,
 )
 from mvtheory.experiments.nets import Draw, Nets, distilled_students, each_draw, singles
 from mvtheory.experiments.problem import NOISE_FREE, Problem, vary
+from mvtheory.experiments.self_distilling import beyond_both
 from mvtheory.experiments.settings import NET_SETTING, STUDENT_SETTING, Setting
 from mvtheory.experiments.single_model import single
-from mvtheory.measurement import Estimate, difference_over_draws, over_draws, wrong
+from mvtheory.measurement import Estimate, over_draws
 
 __all__ = [
     "DOUBLED",
@@ -37,7 +38,6 @@ __all__ = [
     "MORE_VIEWS_REDUCED",
     "MORE_VIEWS_REDUCED_DRAWS",
     "STUDENTS_DOUBLED",
-    "distill",
     "law",
     "reduced_curves",
     "reduced_error",
@@ -76,20 +76,19 @@ _EIGHT = replace(STUDENT_SETTING, members=8, students=1)
 
 #: Students likewise. With twice the classes a class has a view in half as many inputs, so both learning rates double;
 #: and the rule adds up over classes, so its weight halves. With twice the dimensions more noise can be memorised, so
-#: there are twice as many inputs. All this, and the slack, was set on other data sets.
+#: there are twice as many inputs. Twice the patches add up twice as many small outputs, so *off* ends at three quarters
+#: of the cut. All this was set on other data sets.
 STUDENTS_DOUBLED: Mapping[str, Setting] = {
     "2k": vary(
         _EIGHT,
         weight=_EIGHT.weight / 2,
+        slack=0.75,
         schedule=replace(_EIGHT.schedule, eta=2 * _EIGHT.schedule.eta),
         distillation_schedule=replace(_EIGHT.distillation_schedule, eta=2 * _EIGHT.distillation_schedule.eta),
         **_TWICE["2k"],
     ),
     "2d": vary(_EIGHT, n_multi_view=2 * _EIGHT.n_multi_view, **_TWICE["2d"]),
 }
-
-# Twice the patches add up twice as many small outputs, so *off* ends at three quarters of the cut.
-_SLACK = {"2k": 0.75, "2d": OnOff.slack}
 
 _EIGHTS = tuple(range(1011, 1026 if FULL else 1014))  # data sets of eight nets and a student
 _PAIRS = tuple(range(1031, 1046 if FULL else 1034))  # data sets of one net and a student
@@ -170,32 +169,14 @@ def law(draws: Sequence[int], setting: Setting) -> Measurement:
     return Measurement(_factor(adjusted, setting), seconds, _factor(raw, setting))
 
 
-def distill(draws: Sequence[int], setting: Setting, slack: float) -> Measurement:
-    """Measure the error on single-view inputs of students of the average of all members.
-
-    `slack`, in [0, 1), is that of the on/off rule; the same below.
-    """
-    base, students = each_draw(singles, draws, setting), _distilled(draws, setting, "ensemble", slack)
-    members = [range(setting.members)]
-    raw = [nets.errors("single-view") for nets in students]
-    adjusted = [
-        errors - lottery_control_variate(nets.draw, members) for errors, nets in zip(raw, students, strict=True)
-    ]
-    points, seconds = setting.test_single_view, sum(nets.seconds for nets in base + students)
-    return Measurement(over_draws(adjusted, points=points, bounds=(-1, 1)), seconds, over_draws(raw, points=points))
-
-
-def self_distill(draws: Sequence[int], pairs: Sequence[int], setting: Setting, slack: float) -> Measurement:
+def self_distill(draws: Sequence[int], pairs: Sequence[int], setting: Setting) -> Measurement:
     """Measure the error of students of one net, minus the share of inputs on which both nets erred before.
 
     The teacher is the first net of a data set. Those of `draws` have all the members of `setting`, those of `pairs` one
     member and one student.
     """
-    students = _distilled_by_one(draws, pairs, setting, slack)
-    both = [[nets.wrong("single-view")[[0, -1]].all(0).mean()] for nets in _labelled(draws, pairs, setting)]
-    gap = difference_over_draws(
-        [nets.errors("single-view") for nets in students], both, points=setting.test_single_view
-    )
+    students = _distilled_by_one(draws, pairs, setting)
+    gap = beyond_both(_labelled(draws, pairs, setting), students)
     return Measurement(gap, sum(nets.seconds for nets in students))
 
 
@@ -212,11 +193,11 @@ def student_errors(size: str) -> dict[str, Estimate]:
     dict of str to Estimate
         By ``"before"`` and the teacher, ``"ensemble"`` or ``"single"`` net.
     """
-    setting, slack = STUDENTS_DOUBLED[check_choice("size", size, STUDENTS_DOUBLED)], _SLACK[size]
+    setting = STUDENTS_DOUBLED[check_choice("size", size, STUDENTS_DOUBLED)]
     students = {
         "before": [nets.students for nets in _labelled(_EIGHTS, _PAIRS, setting)],
-        "ensemble": _distilled(_EIGHTS, setting, "ensemble", slack),
-        "single": _distilled_by_one(_EIGHTS, _PAIRS, setting, slack),
+        "ensemble": each_draw(distilled_students, _EIGHTS, setting, "ensemble"),
+        "single": _distilled_by_one(_EIGHTS, _PAIRS, setting),
     }
     return {
         name: over_draws([nets.errors("single-view") for nets in each], points=setting.test_single_view)
@@ -228,13 +209,9 @@ def _labelled(draws: Sequence[int], pairs: Sequence[int], setting: Setting) -> l
     return each_draw(singles, draws, setting) + each_draw(singles, pairs, replace(setting, members=1))
 
 
-def _distilled(draws: Sequence[int], setting: Setting, teacher: str, slack: float) -> list[Nets]:
-    rule = replace(setting.rule(setting.members if teacher == "ensemble" else 1), slack=slack)
-    return each_draw(distilled_students, draws, setting, teacher, rule)
-
-
-def _distilled_by_one(draws: Sequence[int], pairs: Sequence[int], setting: Setting, slack: float) -> list[Nets]:
-    return _distilled(draws, setting, "single", slack) + _distilled(pairs, replace(setting, members=1), "single", slack)
+def _distilled_by_one(draws: Sequence[int], pairs: Sequence[int], setting: Setting) -> list[Nets]:
+    groups = (draws, setting), (pairs, replace(setting, members=1))
+    return [nets for some, own in groups for nets in each_draw(distilled_students, some, own, "single")]
 
 
 def share_missed(problem: Problem, choices: Sequence[Sequence[int]]) -> float:
@@ -252,12 +229,8 @@ def share_missed(problem: Problem, choices: Sequence[Sequence[int]]) -> float:
     float
         In [0, 1].
     """
-    alone, missed, knows = 0, 0, problem.knows_kept_view.numpy()
-    for chosen in choices:
-        one = knows[chosen].sum(0) == 1
-        alone += int(one.sum())
-        missed += int((one & wrong(average(problem.outputs[chosen]), problem.test.y)).sum())
-    return missed / alone
+    known, missed = outweighed(problem.outputs, problem.test.y, problem.knows_kept_view, choices)
+    return missed / known
 
 
 #: The estimators of the chapter's claims, by id.
@@ -277,11 +250,11 @@ ESTIMATORS: Mapping[str, Callable[..., Measurement]] = {
         for name, function in {"single": single, "law": law}.items()
     },
     **{
-        f"distill-{size}": partial(distill, draws=_EIGHTS, setting=setting, slack=_SLACK[size])
+        f"distill-{size}": partial(distill, draws=_EIGHTS, setting=setting)
         for size, setting in STUDENTS_DOUBLED.items()
     },
     **{
-        f"self-distill-{size}": partial(self_distill, draws=_EIGHTS, pairs=_PAIRS, setting=setting, slack=_SLACK[size])
+        f"self-distill-{size}": partial(self_distill, draws=_EIGHTS, pairs=_PAIRS, setting=setting)
         for size, setting in STUDENTS_DOUBLED.items()
     },
 }

@@ -48,7 +48,7 @@ def both_wrong(nets: Nets) -> Float[Tensor, " students"]:
     Tensor, shape [students]
     """
     students, wrong = nets.draw.setting.students, torch.from_numpy(nets.wrong("single-view"))
-    return (wrong[:students] & wrong[-students:]).float().mean(-1)
+    return (wrong[:students] & wrong[-students:]).double().mean(-1)
 
 
 def pairs_wrong(nets: Nets) -> float:
@@ -79,13 +79,27 @@ def self_distill(draws: Sequence[int] = DRAWS, setting: Setting = STUDENT_SETTIN
 def self_distill_product(draws: Sequence[int] = DRAWS, setting: Setting = STUDENT_SETTING) -> Measurement:
     """Measure the error of students of single nets, minus the share of inputs that both got wrong before."""
     base, students = each_draw(singles, draws, setting), each_draw(distilled_students, draws, setting, "single")
-    gap = difference_over_draws(
+    return Measurement(beyond_both(base, students), _seconds(students))
+
+
+def beyond_both(base: Sequence[Nets], students: Sequence[Nets]) -> Estimate:
+    """Return the error of students of single nets, minus the share of single-view inputs that both got wrong before.
+
+    Parameters
+    ----------
+    base, students : sequence of Nets
+        All nets of each data set before distillation, and its students after it.
+
+    Returns
+    -------
+    Estimate
+    """
+    return difference_over_draws(
         [nets.errors("single-view") for nets in students],
         [both_wrong(nets) for nets in base],
-        points=setting.test_single_view,
-        nets=setting.students * len(students),
+        points=len(base[0].labels("single-view")),
+        nets=sum(len(nets.nets) for nets in students),
     )
-    return Measurement(gap, _seconds(students))
 
 
 def pair_error(base: Sequence[Nets]) -> Estimate:

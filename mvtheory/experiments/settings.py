@@ -48,6 +48,8 @@ class Setting:
         Training on labels and teacher.
     weight : float
         Weight of the distillation rule.
+    slack : float, in [0, 1)
+        That of the on/off rule.
     test_single_view, test_multi_view : int
         Test inputs of each kind.
     """
@@ -65,6 +67,7 @@ class Setting:
     schedule: Schedule = Schedule(steps=800, stop_loss=0.1, eta=12000.0, max_change=0.3)
     distillation_schedule: Schedule = Schedule(steps=450, stop_loss=0.03, eta=4000.0, max_change=0.2, warn=False)
     weight: float = 4.0
+    slack: float = OnOff.slack
     test_single_view: int = 2000
     test_multi_view: int = 1000
 
@@ -80,7 +83,7 @@ class Setting:
         :math:`(1 - s/k)^M`.
         """
         blank = (1 - self.task.s / self.task.k) ** self.task.M
-        return replace(OnOff.for_average(L), baseline_quantile=blank / 2)
+        return replace(OnOff.for_average(L), baseline_quantile=blank / 2, slack=self.slack)
 
 
 #: The setting in which students are measured: weak views that distillation can find.

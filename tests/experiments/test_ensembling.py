@@ -110,7 +110,7 @@ def test_pooled_neurons_give_the_sum_of_the_nets():
 
 def test_outweighed_answers_are_those_of_one_net_alone_that_the_average_misses():
     base = each_draw(singles, (1, 2), SMALL)
-    share = ensembling.outweighed_share(base, 1, [[0], [1]])
+    share = ensembling.outweighed_share(base, [[0], [1]])
     wrong, holds = [], []
     for nets in base:
         from mvtheory.ensemble import learned_views

@@ -12,6 +12,7 @@ from mvtheory.data import MultiView
 from mvtheory.distillation import OnOff
 from mvtheory.experiments import measure, regime
 from mvtheory.experiments.control_variate import lottery_control_variate
+from mvtheory.experiments.distilling import distill
 from mvtheory.experiments.nets import Draw, distilled_students, singles
 from mvtheory.experiments.problem import NOISE_FREE, Problem, vary
 from mvtheory.experiments.settings import NET_SETTING, STUDENT_SETTING, Setting
@@ -59,7 +60,8 @@ def test_what_is_doubled_is_doubled_and_nothing_else():
         if size == "2k":
             one, other = STUDENT_SETTING.schedule, STUDENT_SETTING.distillation_schedule
             assert (students.schedule.eta, students.distillation_schedule.eta) == (2 * one.eta, 2 * other.eta)
-            students = vary(students, weight=2 * students.weight, schedule=one, distillation_schedule=other)
+            students = vary(students, weight=2 * students.weight, slack=OnOff.slack, schedule=one)
+            students = vary(students, distillation_schedule=other)
         else:
             assert students.n_multi_view == 2 * STUDENT_SETTING.n_multi_view
             students = vary(students, n_multi_view=STUDENT_SETTING.n_multi_view)
@@ -82,38 +84,18 @@ def test_the_factor_of_the_law_is_that_of_all_averages_of_fewer_than_all_nets():
     assert (measured.estimate.nets, measured.estimate.draws) == (12, 3)
 
 
-def test_students_of_the_ensemble_are_adjusted_by_the_views_of_the_members():
-    measured = regime.distill(DRAWS, SMALL, slack=0.75)
-    raw, adjusted = [], []
-    for number in DRAWS:
-        draw = Draw(number, SMALL)
-        rule = replace(SMALL.rule(3), slack=0.75)
-        raw.append(float(distilled_students(draw, "ensemble", rule).errors("single-view")[0]))
-        adjusted.append(raw[-1] - lottery_control_variate(draw, [range(3)]))
-    assert measured.raw.value == pytest.approx(np.mean(raw), abs=1e-12)
-    assert measured.estimate.value == pytest.approx(np.mean(adjusted), abs=1e-12)
-    assert measured.estimate.value != measured.raw.value
-
-
-def test_an_adjusted_error_is_not_cut_off_at_zero(monkeypatch):
-    monkeypatch.setattr(regime, "lottery_control_variate", lambda draw, groups: 0.9)
-    measured = regime.distill(DRAWS, SMALL, slack=0.75)
-    assert measured.estimate.value == pytest.approx(measured.raw.value - 0.9)
-    assert measured.estimate.value < 0
-
-
-def test_the_slack_of_the_rule_reaches_the_students():
-    one, other = (regime.distill(DRAWS, vary(SMALL, weight=50.0), slack=slack) for slack in (0.0, OnOff.slack))
+def test_the_slack_of_a_setting_reaches_the_students():
+    one, other = (distill(DRAWS, vary(SMALL, weight=50.0, slack=slack)) for slack in (0.0, OnOff.slack))
     assert one.raw.value != other.raw.value
 
 
 def test_students_of_one_net_are_compared_with_what_both_nets_missed():
     pairs = (21, 22)
-    measured = regime.self_distill(DRAWS, pairs, SMALL, slack=0.5)
+    measured = regime.self_distill(DRAWS, pairs, replace(SMALL, slack=0.5))
     gaps = []
     for number, setting in [(n, SMALL) for n in DRAWS] + [(n, replace(SMALL, members=1)) for n in pairs]:
-        draw = Draw(number, setting)
-        student = distilled_students(draw, "single", replace(setting.rule(1), slack=0.5))
+        draw = Draw(number, replace(setting, slack=0.5))
+        student = distilled_students(draw, "single")
         wrong = singles(draw).wrong("single-view")
         assert len(wrong) == setting.members + 1
         gaps.append(
