@@ -1,4 +1,10 @@
-"""What the book measures: settings, experiments, one estimator for each claim, and the table of all claims."""
+"""What the book measures: settings, experiments, one estimator for each claim, and the table of all claims.
+
+`predictions` is the table of claims: what is predicted. Each chapter has a module whose ``ESTIMATORS`` measure its
+claims, such as `ensembling` for the error of an ensemble, or `bagging_boosting` for the chapter on classical ensembles:
+see ``_MODULES``. They share `settings`, `nets`, `control_variate`, `base` and `notebook`. The other modules hold
+experiments, which those of the chapters import.
+"""
 
 from __future__ import annotations
 
