@@ -122,7 +122,7 @@ def factor(errors: Float[np.ndarray, " L"]) -> float:
 def error_curves(
     draws: tuple[int, ...], setting: Setting
 ) -> tuple[Float[np.ndarray, "draws L"], Float[np.ndarray, "draws L"], float]:
-    """Return errors of averages on single-view inputs by size, as met and adjusted, and the seconds of the training.
+    """Return errors of averages on single-view inputs by size, raw and adjusted, and the seconds of the training.
 
     Each is a mean over 100 choices of a data set's nets. The adjusted ones are without the sampling variation of the
     learned views, see :func:`mvtheory.experiments.control_variate.lottery_control_variate`.
@@ -147,7 +147,7 @@ def error_curves(
 def curves_by_choices(
     base: Sequence[Nets], choices: Mapping[int, Sequence[Sequence[int]]]
 ) -> tuple[Float[np.ndarray, "draws L"], Float[np.ndarray, "draws L"]]:
-    """Return errors of averages on single-view inputs by size, for each data set: as met, and adjusted.
+    """Return errors of averages on single-view inputs by size, for each data set: raw and adjusted.
 
     Parameters
     ----------
@@ -234,7 +234,7 @@ def first_view_probability(draw: Draw, count: int = 400) -> Float[Tensor, " k"]:
 
 
 def outweighed_share(base: Sequence[Nets], choices: Sequence[Sequence[int]]) -> float:
-    """Return the share of the single-view inputs that exactly one net of an average can answer on which it errs.
+    """Return the error of averages on the single-view inputs whose view exactly one of their nets has learned.
 
     Parameters
     ----------
@@ -251,16 +251,18 @@ def outweighed_share(base: Sequence[Nets], choices: Sequence[Sequence[int]]) -> 
     counts = []
     for nets in base:
         y, test = nets.labels("single-view"), nets.draw.test_single_view
-        knows = learned_views(nets.nets, nets.draw.task.views)[:, y, test.kept]
-        counts.append(outweighed(nets.outputs["single-view"], y, knows, choices))
+        learned = learned_views(nets.nets, nets.draw.task.views)[:, y, test.kept]
+        counts.append(outweighed(nets.outputs["single-view"], y, learned, choices))
     known, missed = np.sum(counts, 0)
     return float(missed / known)
 
 
 def outweighed(
-    F: Float[Tensor, "L n k"], y: Int[Tensor, " n"], knows: Bool[Tensor, "L n"], choices: Iterable[Sequence[int]]
+    F: Float[Tensor, "L n k"], y: Int[Tensor, " n"], learned: Bool[Tensor, "L n"], choices: Iterable[Sequence[int]]
 ) -> tuple[int, int]:
-    """Count the inputs that one net of an average alone knows, over choices of nets, and those of them that it misses.
+    """Count the inputs whose view exactly one net of an average has learned, and those of them that it misclassifies.
+
+    The counts are sums over choices of nets.
 
     Parameters
     ----------
@@ -268,7 +270,7 @@ def outweighed(
         Outputs of L nets.
     y : Tensor of int, shape [n]
         Labels.
-    knows : Tensor of bool, shape [L, n]
+    learned : Tensor of bool, shape [L, n]
         Whether each net has learned the view that an input kept.
     choices : iterable of sequences of int
         The nets of each average.
@@ -279,7 +281,7 @@ def outweighed(
     """
     known, missed = 0, 0
     for chosen in map(list, choices):
-        one = knows[chosen].sum(0).numpy() == 1
+        one = learned[chosen].sum(0).numpy() == 1
         known += int(one.sum())
         missed += int((one & wrong(average(F[chosen]), y)).sum())
     return known, missed

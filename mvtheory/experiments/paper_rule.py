@@ -1,4 +1,4 @@
-"""From how many classes on does the paper's distillation rule work? Students without noise, in the view coordinates."""
+"""How many classes does the paper's distillation rule need? Students without noise, in the view coordinates."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ class PaperRule(Experiment):
 def lost_view_first(nets: ViewNets, views: Float[Tensor, "k M d"], draw: Draw) -> Float[Tensor, " L"]:
     r"""Return the share of classes in which the lost view grows faster than any shortcut, for each net.
 
-    A rule that only raises outputs is obeyed by whatever raises them. The lost view of class j is present in a share
+    A rule that only raises outputs is satisfied by whatever raises them. The lost view of class j is present in a share
     s/k of the inputs, with the strength of weak views; the main views of another class i, a *shortcut*, in 1/k of them,
     of which :math:`1 - (1 - s/k)^M` are inputs with the teacher on for j. As with the labels, what has the larger
     :math:`S \Lambda^{q-2}` at the start arrives first.
@@ -174,7 +174,7 @@ def lost_view_first(nets: ViewNets, views: Float[Tensor, "k M d"], draw: Draw) -
 
 
 def by_classes(draws: Sequence[int] = FIRST_DRAWS, setting: Setting = NOISE_FREE) -> dict[int, xr.Dataset]:
-    """Return what `PaperRule` measures at each of `CLASSES`; students of single nets at the most classes only."""
+    """Return what `PaperRule` measures at each of `CLASSES`; students of single nets at the largest number only."""
     return {
         k: PaperRule(tuple(draws), k, TEACHERS if k == max(CLASSES) else ("ensemble",), setting=setting).run()
         for k in CLASSES
@@ -182,7 +182,7 @@ def by_classes(draws: Sequence[int] = FIRST_DRAWS, setting: Setting = NOISE_FREE
 
 
 def predicted_excess(data: xr.Dataset) -> Float[np.ndarray, "draws students"]:
-    """Return what students by the paper's rule should err beyond what their nets lack.
+    """Return the predicted error of students by the paper's rule beyond what their nets lack.
 
     Where a shortcut comes first, the lost view is not found: half of the class's single-view inputs are lost.
     """
@@ -190,7 +190,7 @@ def predicted_excess(data: xr.Dataset) -> Float[np.ndarray, "draws students"]:
 
 
 def excess_error(data: xr.Dataset, rule: str, points: int = NOISE_FREE.test_single_view) -> Estimate:
-    """Return what the ensemble's students err beyond what their nets lack together.
+    """Return the error of the ensemble's students beyond what their nets lack together.
 
     Parameters
     ----------
@@ -209,7 +209,7 @@ def excess_error(data: xr.Dataset, rule: str, points: int = NOISE_FREE.test_sing
     return difference_over_draws(error, lost, points=points, nets=error.size)
 
 
-def one_sided_called(draws: Sequence[int] = FIRST_DRAWS, setting: Setting = NOISE_FREE) -> Measurement:
+def one_sided_excess(draws: Sequence[int] = FIRST_DRAWS, setting: Setting = NOISE_FREE) -> Measurement:
     """Measure the excess error by the paper's rule minus the predicted one, a mean over numbers of classes."""
     found = by_classes(draws, setting)
     gaps = []
@@ -237,4 +237,4 @@ def _seconds(found: Mapping[int, xr.Dataset]) -> float:
 
 
 #: The estimators of the claims, by id.
-ESTIMATORS: Mapping[str, Callable[..., Measurement]] = {"one-sided": one_sided, "one-sided-called": one_sided_called}
+ESTIMATORS: Mapping[str, Callable[..., Measurement]] = {"one-sided": one_sided, "one-sided-called": one_sided_excess}

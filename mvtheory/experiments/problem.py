@@ -140,7 +140,7 @@ class Problem:
         return float(learned_views(self.nets, self.views).all(-1).double().mean())
 
     @property
-    def knows_kept_view(self) -> Bool[Tensor, "L n"]:
+    def learned_kept_view(self) -> Bool[Tensor, "L n"]:
         """Whether each net has learned the view that a test input kept."""
         return learned_views(self.nets, self.views)[:, self.test.y, self.kept]
 

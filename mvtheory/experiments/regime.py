@@ -90,8 +90,8 @@ STUDENTS_DOUBLED: Mapping[str, Setting] = {
     "2d": vary(_EIGHT, n_multi_view=2 * _EIGHT.n_multi_view, **_TWICE["2d"]),
 }
 
-_EIGHTS = tuple(range(1011, 1026 if FULL else 1014))  # data sets of eight nets and a student
-_PAIRS = tuple(range(1031, 1046 if FULL else 1034))  # data sets of one net and a student
+_DRAWS_8 = tuple(range(1011, 1026 if FULL else 1014))  # data sets of eight members and a student
+_DRAWS_1 = tuple(range(1031, 1046 if FULL else 1034))  # data sets of one member and a student
 
 
 @lru_cache(maxsize=4)
@@ -195,9 +195,9 @@ def student_errors(size: str) -> dict[str, Estimate]:
     """
     setting = STUDENTS_DOUBLED[check_choice("size", size, STUDENTS_DOUBLED)]
     students = {
-        "before": [nets.students for nets in _labelled(_EIGHTS, _PAIRS, setting)],
-        "ensemble": each_draw(distilled_students, _EIGHTS, setting, "ensemble"),
-        "single": _distilled_by_one(_EIGHTS, _PAIRS, setting),
+        "before": [nets.students for nets in _labelled(_DRAWS_8, _DRAWS_1, setting)],
+        "ensemble": each_draw(distilled_students, _DRAWS_8, setting, "ensemble"),
+        "single": _distilled_by_one(_DRAWS_8, _DRAWS_1, setting),
     }
     return {
         name: over_draws([nets.errors("single-view") for nets in each], points=setting.test_single_view)
@@ -215,7 +215,7 @@ def _distilled_by_one(draws: Sequence[int], pairs: Sequence[int], setting: Setti
 
 
 def share_missed(problem: Problem, choices: Sequence[Sequence[int]]) -> float:
-    """Return the share of test inputs on which an average errs, of those that exactly one of its nets can answer.
+    """Return the error of averages on the test inputs whose view exactly one of their nets has learned.
 
     Parameters
     ----------
@@ -229,7 +229,7 @@ def share_missed(problem: Problem, choices: Sequence[Sequence[int]]) -> float:
     float
         In [0, 1].
     """
-    known, missed = outweighed(problem.outputs, problem.test.y, problem.knows_kept_view, choices)
+    known, missed = outweighed(problem.outputs, problem.test.y, problem.learned_kept_view, choices)
     return missed / known
 
 
@@ -250,11 +250,11 @@ ESTIMATORS: Mapping[str, Callable[..., Measurement]] = {
         for name, function in {"single": single, "law": law}.items()
     },
     **{
-        f"distill-{size}": partial(distill, draws=_EIGHTS, setting=setting)
+        f"distill-{size}": partial(distill, draws=_DRAWS_8, setting=setting)
         for size, setting in STUDENTS_DOUBLED.items()
     },
     **{
-        f"self-distill-{size}": partial(self_distill, draws=_EIGHTS, pairs=_PAIRS, setting=setting)
+        f"self-distill-{size}": partial(self_distill, draws=_DRAWS_8, pairs=_DRAWS_1, setting=setting)
         for size, setting in STUDENTS_DOUBLED.items()
     },
 }

@@ -67,8 +67,8 @@ def test_learned_views_are_counted():
     problem = replace(start, nets=OwnViewNets(W, start.nets.activation))
     assert problem.share_with_all_views == 2 / 8
     y, kept = problem.test.y, problem.kept
-    assert torch.equal(problem.knows_kept_view[0], kept == 0)
-    assert torch.equal(problem.knows_kept_view[1], (kept == 0) | (y < 2))
+    assert torch.equal(problem.learned_kept_view[0], kept == 0)
+    assert torch.equal(problem.learned_kept_view[1], (kept == 0) | (y < 2))
 
 
 def test_the_second_view_of_the_own_class_alone_is_weakened():
