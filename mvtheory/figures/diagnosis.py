@@ -26,10 +26,10 @@ def correction_plane(found: Mapping[str, Diagnosis], offsets: Mapping[str, tuple
     ax.plot(grid, grid, color=COLOURS["theory"], lw=1)
     ax.axhline(worth, color=INK, ls=":", lw=1)
     ax.text(0.95, worth + 0.015, "worth it from here", fontsize=9, ha="right")
-    ax.text(0.24, 0.73, "who knows\nprevails", fontsize=9)
+    ax.text(0.24, 0.73, "right wherever\none net is", fontsize=9)
     for name, d in found.items():
         if d.corrected is None or d.removed is None:
-            raise ValueError(f"found must be of nets of which some err; got {name!r} without an error")
+            raise ValueError(f"found must hold diagnoses of nets that err; got {name!r} without an error")
         place = d.corrected.value, d.removed.value
         ax.plot([d.corrected.low, d.corrected.high], [place[1]] * 2, color=red, lw=1.5)
         ax.plot([place[0]] * 2, [d.removed.low, d.removed.high], color=red, lw=1.5)
@@ -50,7 +50,7 @@ def relative_errors(found: Mapping[str, Diagnosis]) -> Figure:
     ax.plot(sizes, 0.5 ** (sizes - 1), color=COLOURS["theory"], lw=5, alpha=0.3)
     for (name, d), mark in zip(found.items(), "os^v<D", strict=False):
         if d.removed is None:
-            raise ValueError(f"found must be of nets of which some err; got {name!r} without an error")
+            raise ValueError(f"found must hold diagnoses of nets that err; got {name!r} without an error")
         e = [error.value / d.errors[0].value for error in d.errors]
         ax.plot(range(1, len(e) + 1), e, f"{mark}-", color=red, ms=4, lw=1, label=name)
         ax.plot([len(e)] * 2, [1 - d.removed.low, 1 - d.removed.high], color=red, lw=1)

@@ -30,7 +30,7 @@ def gains_by_scale(alphas: Sequence[float], gains: Mapping[str, Sequence[Estimat
     ax.set(xscale="log", ylim=(-0.1, 0.5), yticks=[0, 0.2, 0.4], ylabel="difference of errors")
     ax.minorticks_off()
     ax.legend(loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0)
-    ax.set_xlabel(r"scale $\alpha$: features learned (left) or kept (right)")
+    ax.set_xlabel(r"scale $\alpha$: features learned (left) or fixed (right)")
     return fig
 
 

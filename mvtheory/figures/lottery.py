@@ -57,7 +57,7 @@ def loser_growth(closeness: Float[Tensor, " n"], growth: Float[Tensor, " n"], q:
     """Draw by how much the losing view grew against how close the two views were, with the formula's curve."""
     fig, ax = figure(height=3.0)
     line = np.linspace(0, 0.998, 400)
-    ax.plot(closeness, growth, "o", ms=3, alpha=0.6, mew=0, color=COLOURS["single"], label="a net's class")
+    ax.plot(closeness, growth, "o", ms=3, alpha=0.6, mew=0, color=COLOURS["single"], label="class of a net")
     ax.plot(line, (1 - line) ** (-1 / (q - 2)), color=COLOURS["theory"], label="formula")
     ax.set(xlabel="closeness of the race, $r$", ylabel="growth of the loser", yscale="log")
     ax.legend()

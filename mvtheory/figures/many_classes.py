@@ -55,7 +55,7 @@ def cost_of_step(full: Mapping[int, float], reduced: Mapping[int, float]) -> Fig
         ax.plot(k, y, "o", color=colour, label=name)
     ax.axhline(3600, color=COLOURS["theory"], lw=1)
     ax.text(12, 4500, "an hour", color=INK, fontsize=10)
-    ax.set(xscale="log", yscale="log", xlabel="classes, $k$", ylabel="seconds a step, one net", ylim=(1e-5, 1e6))
+    ax.set(xscale="log", yscale="log", xlabel="classes, $k$", ylabel="seconds per step, one net", ylim=(1e-5, 1e6))
     ax.legend(loc="center right")
     return fig
 

@@ -23,7 +23,7 @@ Gains = Mapping[float, Sequence[Estimate]]  # by strength of other classes' view
 def gain_points(gains: Mapping[str, Mapping[str, Estimate]], nothing: tuple[float, float]) -> Figure:
     """Draw gains by case and method in two panels: all of them, and those near zero enlarged.
 
-    The range that counts as nothing is a band.
+    The range that counts as no gain is a band.
     """
     fig, axes = figure(height=4.1, ncols=2, sharey=True)
     for ax in axes:
@@ -62,7 +62,7 @@ def ratios_and_gains(
     q: int,
     main: tuple[float, float],
 ) -> Figure:
-    """Draw ratios of winners and gains of ensembles along the dial, before the formulas and the guess (dotted)."""
+    """Draw ratios of winners and gains of ensembles along the dial, before the formulas and a simple guess (dotted)."""
     fig, axes = figure(height=3.3, ncols=2)
     grid = np.linspace(0, 1, 401)
     axes[0].plot(grid, [resting_ratio(c, q) for c in grid], color=COLOURS["theory"])

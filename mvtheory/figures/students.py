@@ -1,4 +1,4 @@
-"""Students: their errors before and after distillation, what their teachers say, and which views they find."""
+"""Students: their errors before and after distillation, what their teachers output, and which views they learn."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def student_errors(errors: Mapping[str, Float[np.ndarray, " L"]], without_teache
 def excess_by_classes(
     predicted: Mapping[int, float], paper: Mapping[int, Estimate], two_sided: Mapping[int, Estimate]
 ) -> Figure:
-    """Draw what students err beyond what their nets lack against the number of classes, by two rules."""
+    """Draw the error of students beyond what their nets lack against the number of classes, by two rules."""
     fig, ax = figure(height=3.0)
     ax.plot(list(predicted), list(predicted.values()), color=COLOURS["theory"], label="predicted")
     drawn: Any = [("the paper's rule", paper, "o", None, 1), ("two-sided rule", two_sided, "s", "none", 1.03)]
@@ -137,7 +137,7 @@ def errors_and_shared_errors(
     fig, ax = figure(height=3.0)
     ax.plot([0, 0.55], [0, 0.55], color=COLOURS["theory"], lw=1)
     ax.plot(shared, before, "o", color=COLOURS["single"], label="before distillation")
-    ax.plot(shared, after, "o", color=COLOURS["self-distilled"], label="after it")
+    ax.plot(shared, after, "o", color=COLOURS["self-distilled"], label="after distillation")
     ax.set(xlabel="share that teacher and student both get wrong", ylabel="error of the student")
     ax.set(xlim=(0, 0.55), ylim=(0, 0.7))
     ax.legend(ncols=2, loc="upper left")

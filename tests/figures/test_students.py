@@ -79,7 +79,7 @@ def test_views_that_are_held_are_filled():
 def test_errors_stand_over_the_shared_errors():
     shared, before, after = torch.tensor([0.1, 0.4]), np.array([0.5, 0.6]), np.array([0.1, 0.3])
     (ax,) = students.errors_and_shared_errors(shared, before, after).axes
-    assert labels(ax) == ["before distillation", "after it"]
+    assert labels(ax) == ["before distillation", "after distillation"]
     assert ax.lines[2].get_ydata().tolist() == [0.1, 0.3]
 
 
