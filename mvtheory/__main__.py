@@ -26,7 +26,8 @@ A claim:
 The exit status is 0 if all went well, 1 if a cell or a claim failed, and 2 if the command could not be carried out: the
 file or an option is wrong, the table cannot be saved, or the Dask cluster has no workers.
 
-A file names Python code, which is imported and called: run only files, and in folders, whose authors you trust.
+A file names Python code, which is imported and called: run only files whose authors you trust, in folders whose
+authors you trust.
 """
 
 from __future__ import annotations
@@ -87,10 +88,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--quiet", action="store_true", help="show no progress bar")
     group = parser.add_argument_group("options of a sweep, which override the file")
     group.add_argument("--backend", help="sequential, loky or dask")
-    group.add_argument("--jobs", type=int, metavar="N", help="processes of this machine")
-    group.add_argument("--scheduler", metavar="ADDRESS", help="of a Dask scheduler, such as tcp://10.0.0.1:8786")
-    group.add_argument("--store", metavar="FOLDER", help="of the finished cells")
-    group.add_argument("--retry", action="store_true", default=None, help="compute cells that failed before again")
+    group.add_argument("--jobs", type=int, metavar="N", help="worker processes on this machine")
+    group.add_argument(
+        "--scheduler", metavar="ADDRESS", help="address of a Dask scheduler, such as tcp://10.0.0.1:8786"
+    )
+    group.add_argument("--store", metavar="FOLDER", help="folder of the finished cells")
+    group.add_argument("--retry", action="store_true", default=None, help="recompute cells that failed")
     return parser
 
 
@@ -161,7 +164,7 @@ def _study(file: Path, name: Any) -> Callable:
     module, _, attribute = name.partition(":")
     try:
         return getattr(importlib.import_module(module), attribute)
-    except (Exception, SystemExit) as error:  # the module is anybody's
+    except (Exception, SystemExit) as error:  # of any module
         raise UsageError(f"{file}: {allowed}; got {name!r}: {describe_error(error)}") from None
 
 

@@ -26,11 +26,11 @@ from mvtheory.persistence.files import write_atomic
 __all__ = ["CLAIM_MIME", "COLUMNS", "KINDS", "SOURCES", "Claim", "Ledger", "table_cells"]
 
 CLAIM_MIME = "application/vnd.mvtheory.claim+json"
-#: Where a predicted range comes from: a statement of the paper, a derivation of ours, or our idea of "about".
+#: Where a predicted range comes from: a statement of the paper, a derivation of ours, or a tolerance that we chose.
 SOURCES = ("theorem", "derived", "our tolerance")
 #: A claim may fail; a check has a range that can hardly be missed, and shows that an experiment does what it says.
 KINDS = ("claim", "check")
-#: Heads of the table that shows claims.
+#: Column heads of the table of claims.
 COLUMNS = ("claim", "predicted", "measured [95% interval]", "nets", "data sets", "verdict")
 
 
@@ -59,7 +59,7 @@ class Claim:
     seconds : float, optional
         Wall time of the run.
     raw : Estimate, optional
-        The value as met, where `measured` was adjusted by a control variate.
+        The value before adjustment, where `measured` was adjusted by a control variate.
     """
 
     id: str
@@ -91,7 +91,7 @@ class Claim:
             check_number("seconds", self.seconds, 0)
 
     def measure(self, estimate: Estimate, *, seconds: float | int, raw: Estimate | None = None) -> Claim:
-        """Return this claim with its measurement, its wall time, and the value as met if it was adjusted."""
+        """Return this claim with its measurement, its wall time, and, if it was adjusted, the raw value."""
         return replace(self, measured=estimate, seconds=float(seconds), raw=raw)
 
     @property
@@ -257,7 +257,7 @@ class Ledger:
 def table_cells(claim: Claim) -> tuple[str, ...]:
     """Return the table cells of a claim beside its name, as texts in the order of `COLUMNS`."""
     if claim.measured is None:
-        return claim.predicted_text, "not yet", "", "", ""
+        return claim.predicted_text, "not measured", "", "", ""
     nets, draws = str(claim.measured.nets), str(claim.measured.draws)
     raw = "" if claim.raw is None else f"; raw {claim.raw}"
     return claim.predicted_text, f"{claim.measured}{raw}", nets, draws, claim.verdict

@@ -1,4 +1,4 @@
-r"""Does an ensemble pay on one's own data? A diagnosis of any predictors that differ by seed.
+r"""Does an ensemble pay on your own data? A diagnosis of any predictors that differ by seed.
 
 All numbers come from one table: which nets, and which averages of nets, misclassify which test inputs. There
 is one data set, so here the unit of an interval is the *test input*.
@@ -122,7 +122,9 @@ class Diagnosis:
                 ("fraction of the gain retained by a student", self.retained, "single net 0, ensemble 1"),
                 ("errors of one student that another gets right", self.students_corrected, "identical errors 0"),
             ]
-        lines = [f"{name:50}{'unknown' if value is None else value!s:24}{note}".rstrip() for name, value, note in rows]
+        lines = [
+            f"{name:50}{'undefined' if value is None else value!s:24}{note}".rstrip() for name, value, note in rows
+        ]
         head = f"{len(self.errors)} nets, {self.n} test inputs; 95% intervals over inputs"
         return "\n".join([head, *lines, self.words])
 

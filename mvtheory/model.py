@@ -24,9 +24,9 @@ BLOCK = 2**20
 
 @runtime_checkable
 class Activation(Protocol):
-    """What a neuron makes of its inner product with a patch.
+    """The activation function of a neuron, applied to its inner product with a patch.
 
-    Compiled code knows :class:`SReLU`; any other class, those derived from it too, is computed by its own method.
+    Compiled code supports :class:`SReLU`; any other class, those derived from it too, is computed by its own method.
     """
 
     def value_and_slope(self, z: Tensor) -> tuple[Tensor, Tensor]:
@@ -47,7 +47,7 @@ class SReLU:
     Parameters
     ----------
     q : int, >= 1
-        The power. The theory wants q >= 3; q = 1 is the plain ReLU.
+        The power. The theory requires q >= 3; q = 1 is the plain ReLU.
     varrho : float, > 0
         The cut between the power and the linear part.
 
@@ -80,7 +80,7 @@ class SReLU:
 def activation_obstacle(activation: Activation, *tensors: Tensor) -> str | None:
     """Return what keeps compiled code from the activation of numbers in such tensors, or None."""
     if type(activation) is not SReLU:
-        return f"for the activation {type(activation).__name__} (compiled code knows SReLU alone)"
+        return f"for the activation {type(activation).__name__} (compiled code supports SReLU alone)"
     if reason := obstacle(*tensors):
         return reason
     tiny = torch.finfo(tensors[0].dtype).tiny
@@ -94,7 +94,7 @@ def pooled(
 ) -> tuple[Float[Tensor, "b g"], Float[Tensor, "b P g m"]]:
     """Return the values at `z` summed over patches and neurons, and the slopes; both and `z` may be overwritten.
 
-    Between two matrix products this is a trainer's work, so compiled code does it in one pass instead of ten.
+    This is done between the two matrix products of a training step; compiled code takes one pass instead of ten.
     """
     if use_compiled(activation_obstacle(activation, z)):
         assert isinstance(activation, SReLU)
@@ -190,7 +190,7 @@ class PatchNets:
         return torch.cat(outputs).transpose(0, 1)
 
     def compiled(self, x: Tensor) -> bool:
-        """Tell whether compiled code does all the work, see :func:`mvtheory.engine.backend`; else torch multiplies."""
+        """Return whether compiled code does all work, see :func:`mvtheory.engine.backend`; else torch multiplies."""
         return use_compiled(activation_obstacle(self.activation, self.W, x)) and use_compiled(too_narrow())
 
     def _step(self, x: Tensor) -> CompiledStep:
@@ -236,7 +236,7 @@ class PatchNets:
         gradient : Tensor, shape [L, k, m, d]
         """
         if not self.compiled(x):
-            raise ValueError("x must be inputs that compiled code serves; got others (see mvtheory.engine.backend)")
+            raise ValueError("x must be inputs that compiled code supports; got others (see mvtheory.engine.backend)")
         return self._step(x).label_gradient(y)
 
     def check_inputs(self, name: str, x: Tensor, n: int | str = "n") -> None:

@@ -1,4 +1,4 @@
-"""What training leaves: nets and their history, in memory and on disk, whole or up to now."""
+"""The result of training: nets and their history, in memory and on disk, complete or so far."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _COLUMNS = ("time", "loss", "error", "residual")
 
 @dataclass(frozen=True)
 class History:
-    """What the theory talks about, at the recorded steps.
+    """Quantities of the theory, at the recorded steps.
 
     A net that stopped keeps its last values.
 
@@ -31,7 +31,7 @@ class History:
     time : Tensor, shape [T, L]
         Re-scaled time: the sum of the learning rates so far.
     loss, error : Tensor, shape [T, L]
-        Mean training loss, and share of wrong training inputs.
+        Mean training loss, and share of misclassified training inputs.
     residual : Tensor, shape [T, L]
         Mean of 1 - p_y over the training set.
     overlap : Tensor, shape [T, L, k, M]
@@ -115,7 +115,7 @@ class Run:
 
 @dataclass(frozen=True)
 class State:
-    """Where a training is. Each step makes a new one, so that an interrupt never meets half a step."""
+    """The state of training. Each step makes a new one, so that an interrupt never leaves half a step."""
 
     step: int
     W: Tensor

@@ -33,7 +33,7 @@ __all__ = ["CrossEntropy", "Diverged", "Interrupted", "Objective", "Schedule", "
 
 
 class Diverged(RuntimeError):
-    """Training left the finite numbers; the message says at which step.
+    """A loss became infinite or NaN; the message says at which step.
 
     Attributes
     ----------
@@ -90,7 +90,7 @@ class Objective(Protocol):
     y : Tensor of int, shape [n]
         Labels, for the training accuracy.
     joint : bool
-        True where the loss ties the nets together, so that they share one clock.
+        True where the loss couples the nets, so that all have the same learning rates and stop together.
     G : Tensor, shape [L, n, k], optional
         Outputs to match, of one teacher per net; :func:`train` checks its shape.
     """
@@ -131,36 +131,36 @@ class CrossEntropy:
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long and in which steps.
+    """Number and size of the training steps.
 
     A step moves net l by ``-eta_l`` times its gradient, where ``eta_l`` is the
     largest number up to `eta` that changes no neuron by more than `max_change`
     of its norm. One number per net and step only re-scales time, so that the path
-    of gradient descent stays the same, and the long wait at small weights goes by
-    in few steps.
+    of gradient descent stays the same, and the long initial phase of small
+    weights takes few steps.
 
     Parameters
     ----------
     steps : int, >= 1
-        Most steps.
+        Largest number of steps.
     stop_loss : float, >= 0
-        A net stops once its mean loss is below; 0 never stops early. The nets of
-        a control stop together, and judge by the batch at hand.
+        A net stops once its mean loss is below; 0 never stops early. With an optimiser of
+        `torch.optim` the nets stop together, by their losses on the current batch.
     eta : float, > 0
         Largest learning rate.
     max_change : float, in (0, 1]
         Largest relative change of a neuron in a step.
     optimizer : {"gd", "sgd", "adam"}
-        Re-scaled gradient descent, or a control through `torch.optim` with the
-        constant learning rate `eta`.
+        Re-scaled gradient descent, or for comparison an optimiser of `torch.optim` with
+        the constant learning rate `eta`.
     batch : int, >= 1, or None
-        Inputs per step of a control; None for all of them.
+        Inputs per step of such an optimiser; None for all of them.
     seed : int, >= 0
         Seed of the order of the batches; all nets see the same.
     record_every : int, >= 1
         Steps between two records of the history.
     warn : bool
-        Warn if a net has training errors left after the last step. False is for studies of what does not learn.
+        Warn if a net has training errors left after the last step. False is for experiments in which that is expected.
         Where `stop_loss` is 0 the steps are what was asked for, and there is no warning.
     """
 
@@ -203,7 +203,7 @@ def train(
 
     On one machine with one number of threads (:func:`torch.set_num_threads`) the same call gives the same bits. Nets
     and data may lie on a GPU: ``nets.to("cuda")``, ``data.to("cuda")``. Products there are in full single precision
-    (no TF32) unless the caller tells torch otherwise. Memory holds inputs, weights, a dozen arrays of the size of the
+    (no TF32) unless the caller sets torch otherwise. Memory holds inputs, weights, a dozen arrays of the size of the
     outputs, and a block of pre-activations of fixed size: 4 GiB are enough for 90,000 inputs of 20 patches of 400
     numbers, ten nets and 20 classes.
 
@@ -276,8 +276,8 @@ def warn_of_errors(error: Float[Tensor, " L"], schedule: Schedule, stacklevel: i
     if wrong and schedule.warn and schedule.stop_loss > 0:
         warnings.warn(
             f"{wrong} of {len(error)} nets have training errors left after {schedule.steps} steps (up to "
-            f"{float(error.max()):.2%}); more steps or a larger eta may help, and a schedule with warn=False says that "
-            "this is meant",
+            f"{float(error.max()):.2%}); more steps or a larger eta may help, and warn=False in the schedule turns "
+            "this warning off",
             stacklevel=stacklevel,
         )
 
@@ -304,12 +304,12 @@ def _loop(steps: Iterator[State], schedule: Schedule, recorder: Recorder, kept: 
         if interrupted:
             raise Interrupted(f"stopped at step {done.step}; {where}", run) from None
         error.run = run  # type: ignore[attr-defined]
-        error.add_note(f"Step {done.step} was the last good one; {where}.")
+        error.add_note(f"Step {done.step} was the last complete one; {where}.")
         raise
 
 
 def _is_interrupt(error: BaseException | None) -> bool:
-    """Tell whether an interrupt is behind an error: one that hits compiled code ends as a SystemError."""
+    """Return whether an interrupt caused an error: one that hits compiled code ends as a SystemError."""
     while error and not isinstance(error, KeyboardInterrupt):
         error = error.__cause__ or error.__context__
     return error is not None
@@ -430,7 +430,7 @@ class _Rescaled:
 
 
 class _Optimizer:
-    """A control: an optimiser of `torch.optim` at a constant learning rate."""
+    """For comparison: an optimiser of `torch.optim` at a constant learning rate."""
 
     def __init__(self, state: State, schedule: Schedule) -> None:
         kinds = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}

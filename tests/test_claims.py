@@ -272,7 +272,7 @@ def test_tables_say_everything_in_words():
 
 def test_a_claim_shows_itself_before_and_after_the_run():
     before = HALF._repr_mimebundle_()
-    assert Table(before["text/html"]).rows[1] == [HALF.statement, "0.49 to 0.51", "not yet", "", "", ""]
+    assert Table(before["text/html"]).rows[1] == [HALF.statement, "0.49 to 0.51", "not measured", "", "", ""]
     assert CLAIM_MIME not in before
     after = measured()._repr_mimebundle_()
     assert set(after) == {"text/plain", "text/html", CLAIM_MIME}

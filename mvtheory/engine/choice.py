@@ -29,16 +29,17 @@ def backend(name: str) -> Iterator[None]:
     Parameters
     ----------
     name : {"auto", "torch", "compiled"}
-        ``"torch"``: torch alone, on any device. ``"compiled"``: compiled code; where it cannot serve, the call is an
-        error. ``"auto"``, the default outside of any block: compiled code where it can serve, else torch.
-        Compiled code serves tensors on the CPU, in single or double precision, that require no gradients, and nets
+        ``"torch"``: torch alone, on any device. ``"compiled"``: compiled code; what it does not support is an
+        error. ``"auto"``, the default outside of any block: compiled code for what it supports, else torch.
+        Compiled code supports tensors on the CPU, in single or double precision, that require no gradients, and nets
         whose activation is :class:`~mvtheory.model.SReLU` and no other class. Its products of inputs and weights need a
         processor with vectors of 256 bits (AVX2 and FMA) or more.
 
     Raises
     ------
     ValueError
-        If `name` is none of these; in the block, if it is ``"compiled"`` and compiled code cannot serve.
+        If `name` is none of these; in the block, if it is ``"compiled"`` and compiled code does not support
+        the call.
 
     Examples
     --------
@@ -63,12 +64,12 @@ def chosen() -> str:
 
 
 def use_compiled(obstacle: str | None) -> bool:
-    """Tell whether compiled code shall compute what nothing but `obstacle` keeps it from; None is no obstacle.
+    """Return whether to use compiled code, given the obstacle to it; None is no obstacle.
 
     Raises
     ------
     ValueError
-        If it shall and cannot.
+        If ``"compiled"`` was chosen and there is an obstacle.
     """
     if chosen() == "compiled" and obstacle:
         raise ValueError(f"backend must be 'auto' or 'torch' {obstacle}; got 'compiled'")

@@ -60,7 +60,7 @@ def njit(**options: Any) -> Callable[[Function], Function]:
 @cache
 def _warn_of_no_cache() -> None:
     warnings.warn(
-        "compiled code cannot be kept, so that each process compiles it anew: numba finds no folder that it can write; "
-        "set the environment variable NUMBA_CACHE_DIR to one",
+        "compiled code cannot be cached, so each process compiles it again: numba finds no writable folder; set the "
+        "environment variable NUMBA_CACHE_DIR to one",
         stacklevel=3,
     )

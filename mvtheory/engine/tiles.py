@@ -161,7 +161,7 @@ def _tile(
 
 #: ``multiply(zero, A, step, B, count, C, rows, half)`` writes C[i] = sum_t A[t][i] B[t] for i < `rows` = ROWS. A, B and
 #: C are addresses, A[t + 1] lies `step` numbers after A[t]; B and C are panels, or their left halves if `half` is 1.
-#: `zero` tells the type of number.
+#: `zero` gives the type of number.
 multiply = _tiles([ROWS], add=False)
 #: The same for any `rows` from 1 to ROWS, added to what C holds.
 accumulate = _tiles(range(1, ROWS + 1), add=True)
@@ -283,7 +283,7 @@ def _group_end(first, i, stop):  # type: ignore[no-untyped-def]
 
 @numba.njit
 def _half_empty(p, panels, width, columns):  # type: ignore[no-untyped-def]
-    """Tell whether panel p is the last and has nothing but padding in its right half, which is left alone then."""
+    """Return whether panel p is the last and has nothing but padding in its right half, which is left alone then."""
     return int(p == panels - 1 and columns <= panels * width - width // 2)
 
 

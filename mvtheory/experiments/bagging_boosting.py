@@ -1,4 +1,4 @@
-"""Claims about bagging, boosting and the book's nets: which of variance, margins and coverage tells what they gain."""
+"""Claims about bagging, boosting and the book's nets: which of variance, margins and coverage explains their gains."""
 
 from __future__ import annotations
 

@@ -40,9 +40,9 @@ class Measurement(NamedTuple):
     estimate : Estimate
         The measured value with its interval.
     seconds : float
-        What the training behind it took.
+        Wall time of the training behind it.
     raw : Estimate, optional
-        The value as met, where the estimate was adjusted by a control variate.
+        The value before adjustment, where the estimate was adjusted by a control variate.
     """
 
     estimate: Estimate

@@ -1,4 +1,4 @@
-"""Bagging and boosting on the data of the book's nets, and the nets themselves by the terms of both."""
+"""Bagging and boosting on the data of the book's nets, and the nets themselves in the same terms."""
 
 from __future__ import annotations
 
@@ -293,7 +293,7 @@ def _rows(sample: Sample, kind: str, draw: Draw) -> np.ndarray:
 
 
 def _scores(model: Any, X: np.ndarray) -> np.ndarray:
-    """Return the votes or probabilities by which a model answers."""
+    """Return the votes or probabilities by which a model predicts."""
     if isinstance(model, AdaBoostClassifier):
         return staged_votes(model, X)[-1]
     return model.predict_proba(X)

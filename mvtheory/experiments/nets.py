@@ -112,7 +112,7 @@ class Nets:
     history : History
         Of their training.
     seconds : float
-        What it took.
+        Wall time of their training.
     """
 
     draw: Draw
@@ -183,7 +183,7 @@ def singles(draw: Draw, *, wait: bool = True) -> Nets:
 
 
 def distilled_students(draw: Draw, teacher: str, rule: Rule | None = None, *, wait: bool = True) -> Nets:
-    """Distil into the students of a data set: each goes on from what it learned from the labels.
+    """Distil a teacher into the students of a data set: each goes on from what it learned from the labels.
 
     Parameters
     ----------
@@ -192,8 +192,8 @@ def distilled_students(draw: Draw, teacher: str, rule: Rule | None = None, *, wa
     teacher : {"ensemble", "single"}
         All learn from the average of the members, or student i from member i.
     rule : Rule, optional
-        How a student is compared with its teacher; by default the on/off rule, which asks the same of
-        both kinds of teacher: is one of its nets on?
+        How a student is compared with its teacher; by default the on/off rule, under which
+        a class is on if one of the teacher's nets has it on.
     wait : bool
         As in `singles`.
 
@@ -232,14 +232,14 @@ def trained_average(draw: Draw, *, wait: bool = True) -> Nets:
 def each_draw(
     study: Callable[..., T], draws: Iterable[int] = DRAWS, setting: Setting = STUDENT_SETTING, *args: Any
 ) -> list[T]:
-    """Run `study` on every draw; draws that another process has in hand come last.
+    """Run `study` on every draw; draws that another process is computing come last.
 
     So chapters that are executed at the same time share the work instead of waiting.
 
     Parameters
     ----------
     study : callable
-        `singles`, `students` or `trained_average`.
+        `singles`, `distilled_students` or `trained_average`.
     draws : iterable of int
         Numbers of the draws.
     setting : Setting

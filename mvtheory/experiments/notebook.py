@@ -13,7 +13,7 @@ def record(*claims: Claim) -> None:
     """Show measured claims in a notebook as one table, and glue their numbers for other pages to quote.
 
     The glued keys are ``<id>-measured``, ``-interval``, ``-predicted``, ``-verdict``, ``-nets`` and ``-draws``, all
-    formatted strings; where the value was adjusted, also ``-raw``, the value as met with its interval.
+    formatted strings; where the value was adjusted, also ``-raw``, the value before adjustment with its interval.
 
     Parameters
     ----------

@@ -39,7 +39,7 @@ class PhaseDiagram(Experiment):
     nets : int
         Nets at each point.
     steps : int
-        Most steps of a net.
+        Largest number of steps of a net.
     setting : Setting
         Data without noise.
     """

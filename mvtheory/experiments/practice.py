@@ -1,4 +1,4 @@
-"""Claims about the diagnosis: where it must find an ensemble worth it and where not; and models that everybody has.
+"""Claims about the diagnosis: where it must find that an ensemble pays and where not; and models in common use.
 
 The digits have one split here, since the unit of the intervals of :func:`mvtheory.diagnose.diagnose` is the test input.
 """
@@ -123,7 +123,7 @@ class DigitModels(Experiment):
 
 
 def digit_split(number: int = 71, n: int = 300) -> list[np.ndarray]:
-    """Part the 1797 digits of scikit-learn into training and test images, each class in its proportion.
+    """Split the 1797 digits of scikit-learn into training and test images, each class in its proportion.
 
     Parameters
     ----------

@@ -64,7 +64,8 @@ _TABLE: Mapping[str, list[Claim]] = {
     "04-distillation": [
         _claim("single-lessons", "Error of a single net on single-view inputs, in the setting of students",
                0.49, 0.51, THEOREM, STUDENTS),
-        _claim("dark", "Share of the variance of an ensemble's outputs on wrong classes that the views present explain",
+        _claim("dark", "Share of the variance of an ensemble's outputs for wrong classes that the views present "
+               "explain",
                0.9, INF, TOLERANCE, STUDENTS),
         _claim("dark-neither", "Mean output for a wrong class with no view present, minus the predicted one, in units "
                "of a net's output on a learned view",
@@ -82,7 +83,8 @@ _TABLE: Mapping[str, list[Claim]] = {
         _claim("one-sided-called", "Error of students by the paper's rule beyond what their nets lack, minus the "
                "predicted one, mean over numbers of classes",
                -0.03, 0.03, TOLERANCE, "noise-free, strong weak views"),
-        _claim("one-sided", "Error of students by the paper's rule minus that by the two-sided rule, most classes",
+        _claim("one-sided", "Error of students by the paper's rule minus that by the two-sided rule, largest number "
+               "of classes",
                -0.02, 0.02, TOLERANCE, "noise-free, strong weak views"),
     ],
     "05-self-distillation": [
@@ -230,9 +232,9 @@ _TABLE: Mapping[str, list[Claim]] = {
                0.25, 0.75, TOLERANCE, "digits", unit="split of the images"),
         _claim("digits-train-average", "Digits: share of the ensemble's gain that goes to a trained average",
                -0.25, 0.25, TOLERANCE, "digits", unit="split of the images"),
-        _claim("digits-lottery", "Digits: share of net and class with a gap above a half, separate filters",
+        _claim("digits-lottery", "Digits: share of (net, class) with a gap above a half, separate filters",
                0.75, 1, TOLERANCE, "digits", unit="split of the images"),
-        _claim("digits-control", "Digits: share of net and class with a gap above a half, shared filters",
+        _claim("digits-control", "Digits: share of (net, class) with a gap above a half, shared filters",
                0, 0.25, TOLERANCE, "digits", kind="check", unit="split of the images"),
     ],
     "11-regime": [

@@ -186,7 +186,7 @@ def exponents(table: DataFrame, value: str, sizes: Sequence[str]) -> dict[str, E
         logs = np.log(rows[[*sizes]].to_numpy(dtype=float))
         design = np.column_stack([logs, np.ones(len(logs))])
         if np.linalg.matrix_rank(design) < design.shape[1]:
-            raise ValueError(f"table must vary {', '.join(sizes)} apart from each other in every draw")
+            raise ValueError(f"table must vary {', '.join(sizes)} independently of each other in every draw")
         fits.append(np.linalg.lstsq(design, np.log(rows[value].to_numpy(dtype=float)), rcond=None)[0])
     return {name: over_draws([[fit[i]] for fit in fits], points=None) for i, name in enumerate(sizes)}
 

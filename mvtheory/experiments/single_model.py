@@ -1,4 +1,4 @@
-"""Claims about single nets: half of the single-view inputs, none of the others, and a lottery that is known before."""
+"""Claims about single nets: half of the single-view inputs, none of the others, and a lottery known before training."""
 
 from __future__ import annotations
 

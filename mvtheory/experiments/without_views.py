@@ -223,12 +223,14 @@ def share(data: xr.Dataset, what: str) -> Estimate:
     Raises
     ------
     ValueError
-        If on some data set no net errs, or no two nets disagree: then there is nothing to share.
+        If on some data set no net errs, or no two nets disagree: the share is undefined then.
     """
     check_choice("what", what, ("corrected", "resolved"))
     points = int(data[f"{what} inputs"].min())
     if points == 0:
-        raise ValueError(f"what must be a share of something on every data set; got {what!r}, a share of nothing")
+        raise ValueError(
+            f"data must have errors and disagreements on every data set; got a data set without {what!r} inputs"
+        )
     return over_draws(select(data, what), points=points, nets=_nets(data))
 
 

@@ -1,4 +1,4 @@
-r"""From lazy to feature learning: one family of models that a single number turns.
+r"""From lazy to feature learning: a family of models with a single parameter.
 
 A net F with initial weights :math:`w_0` is trained through the centred, scaled outputs
 
@@ -29,7 +29,7 @@ __all__ = ["Lazy", "crossover", "scaled_outputs", "sharpness", "train_linearized
 
 @dataclass(frozen=True)
 class Lazy:
-    r"""An objective, seen through the centred and scaled outputs, and divided by :math:`\alpha^2`.
+    r"""An objective, applied to the centred and scaled outputs, and divided by :math:`\alpha^2`.
 
     The trainer that is given it sees the raw outputs. So its training error is not that of the scaled ones, and nets
     should not be stopped by it: use ``stop_loss=0``. Rounding errors of F grow by the scale: in single precision the
@@ -61,7 +61,7 @@ class Lazy:
 
     @property
     def joint(self) -> bool:
-        """Whether the loss ties the nets together."""
+        """Whether the loss couples the nets."""
         return self.base.joint
 
     def __call__(self, F: Tensor, rows: Tensor, nets: Tensor) -> tuple[Tensor, Tensor]:
@@ -119,7 +119,7 @@ def train_linearized(
 
 
 def crossover(nets: PatchNets, margin: float | int) -> float:
-    r"""Return the scale at which a class must move as far as its weights are long: a forecast from sizes alone.
+    r"""Return the scale at which the weights of a class must move by their own length: predicted from sizes alone.
 
     An output of :math:`\alpha \Lambda^q / (q \varrho^{q-1})` reaches `margin` where :math:`\Lambda = (q \varrho^{q-1}
     \,\mathrm{margin} / \alpha)^{1/q}`. The weights of a class have the length :math:`\|w_i\|`, about :math:`\sigma_0

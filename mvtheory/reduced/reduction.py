@@ -2,7 +2,7 @@ r"""The noise-free reduction: nets and data in the coordinates of the views.
 
 Without noise an input is a list of strengths, and all that a neuron does with it goes through its
 products with the k M views. So a net is k m (k M) numbers in place of k m d: `reduce_to_all_views`, exact. Inputs
-share views and strengths, so each neuron is worked out once for each of them, and a step costs what differs.
+share views and strengths, so each neuron is computed once for each of them, and a step costs what differs.
 
 Which views a class learns is decided by the products with the class's *own* views. With these alone a net is
 k m M numbers, and a training step costs what the views that are present cost, whatever k: `reduce_to_own_views`,
@@ -35,7 +35,7 @@ T = TypeVar("T")
 
 
 def _once(work: Callable[[Tensor], T]) -> Callable[[Tensor], T]:
-    """Let `work` be done once for all steps on the same tensor, and again after a change in place."""
+    """Do `work` once for all steps on the same tensor, and again after a change in place."""
     done = WeakTensorKeyDictionary()  # forgotten with the tensor
 
     @wraps(work)
@@ -249,7 +249,7 @@ def reduce_to_own_views(
 def draw_strengths(
     task: MultiView, n_multi_view: int, n_single_view: int = 0, *, seed: int, balanced: bool = False
 ) -> tuple[Strengths, Int[Tensor, " n"]]:
-    """Draw what `reduce_to_own_views` makes of a sample, without its patches: many classes fit into memory so.
+    """Draw what `reduce_to_own_views` makes of a sample, without its patches, so that many classes fit into memory.
 
     Parameters
     ----------

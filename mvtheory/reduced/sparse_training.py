@@ -6,7 +6,7 @@ other classes, the absent ones, only their number,
 .. math:: -\log p_y = \log\Big(\#\text{absent} + \sum_{j \text{ present}} e^{F_j}\Big) - F_y,
 
 so that a training step costs what the views that are present cost, and k enters through N alone. A view that many
-inputs show at the same strength is worked out once. The path is the one that :func:`mvtheory.training.train` takes.
+inputs show at the same strength is computed once. The path is the one that :func:`mvtheory.training.train` takes.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def train_reduced(nets: OwnViewNets, data: Strengths, schedule: Schedule = Sched
     nets.check_inputs("data.x", data.x, len(data))
     check_labels("data.y", data.y, k)
     present, alive = _Present.of(data), torch.arange(L)
-    # The neurons that a view meets lie side by side.
+    # The weights along a view are next to each other.
     W = nets.W.detach().permute(1, 3, 0, 2).clone(memory_format=torch.contiguous_format).view(k * M, L, m)
     loss, error, steps = W.new_zeros(L), W.new_zeros(L), torch.zeros(L, dtype=torch.int64)
     for step in range(schedule.steps + 1):

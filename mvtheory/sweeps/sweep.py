@@ -2,7 +2,7 @@
 
 Workers compute, and one process, that which called :meth:`Sweep.run`, writes. Each finished cell is on disk before the
 next is taken, in a file of its own that is named by the cell's function and arguments. So a cell counts once, however
-often it was begun, and whatever is killed, a worker or the sweep itself, loses no more than the cells in hand.
+often it was begun, and whatever is killed, a worker or the sweep itself, loses no more than the cells in progress.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Sweep:
     Raises
     ------
     TypeError, ValueError
-        If an argument is not as it must be; nothing has been computed then.
+        If an argument is invalid; nothing has been computed then.
 
     Notes
     -----
@@ -129,8 +129,8 @@ class Sweep:
         """Compute every cell that is not in the store, and return the table of all.
 
         A cell that raises an error is kept with it, and the others go on. A cell whose worker dies is computed
-        again; if its worker dies twice while no other cell is in hand, the cell has failed. Cells are taken in random
-        order, so that sweeps which run at the same time share the work.
+        again; if its worker dies twice while no other cell is in progress, the cell has failed. Cells are taken in
+        random order, so that sweeps which run at the same time share the work.
 
         Parameters
         ----------
@@ -144,7 +144,7 @@ class Sweep:
             must do so under ``if __name__ == "__main__":``. Who reaches a scheduler without TLS can run code on its
             workers and on this machine: use it in networks that you trust.
         retry : bool
-            Compute cells anew that failed before.
+            Recompute cells that failed.
         progress : bool
             Show a progress bar.
 
@@ -269,7 +269,7 @@ def _read(store: Cells, keys: Iterable[str]) -> dict[str, Outcome]:
 
 
 def _is_open(outcome: Outcome | None, retry: bool) -> bool:
-    """Tell whether a cell is still to be computed."""
+    """Return whether a cell is still to be computed."""
     return outcome is None or (retry and outcome.error is not None)
 
 

@@ -2,8 +2,8 @@
 
 The calls themselves are left to executors in the sense of :mod:`concurrent.futures`: those of loky and of Dask start
 processes, send functions from notebooks to them, and replace processes that died. What neither of them does is done
-here: only a few cells are in hand at a time, so that sweeps can share a grid; and when workers die, the cells that were
-in hand are computed again one at a time, which shows the cell that kills its worker.
+here: only a few cells are in progress at a time, so that sweeps can share a grid; and when workers die, the cells that
+were in progress are computed again one at a time, which shows the cell that kills its worker.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class VersionMismatch(RuntimeError):
 
 
 def code_identity(function: Callable) -> str:
-    """Return what tells a function's code from other code, that of PyTorch included."""
+    """Return what distinguishes a function's code from other code, that of PyTorch included."""
     return identity([function, torch.__version__])
 
 
@@ -100,7 +100,7 @@ class Workers:
     submit : callable
         Starts a call, as :meth:`concurrent.futures.Executor.submit` does.
     capacity : callable
-        Returns how many calls to have in hand: enough for all workers to be busy.
+        Returns how many calls to have in progress: enough for all workers to be busy.
     death : type
         What the future of a call raises whose worker died.
     """
@@ -169,9 +169,11 @@ def _dask_cluster(jobs: int, scheduler: str | None) -> Iterator[Workers]:
         try:
             yield Workers(executor.submit, capacity, KilledWorker)
         except CancelledError as error:  # by the cluster: its scheduler was stopped or restarted
-            raise ConnectionError("the Dask cluster has dropped the cells in hand; others are in the store") from error
+            raise ConnectionError(
+                "the Dask cluster has dropped the cells in progress; finished ones are in the store"
+            ) from error
         finally:
-            executor.shutdown(wait=False)  # cancels what is in hand
+            executor.shutdown(wait=False)  # cancels what is in progress
 
 
 def _dask_client(jobs: int, scheduler: str | None) -> AbstractContextManager[distributed.Client]:
@@ -213,7 +215,7 @@ def retry_lost_workers(
     ------
     key : str
     outcome : Outcome
-        A failure, for a cell whose worker died twice while no other cell was in hand.
+        A failure, for a cell whose worker died twice while no other cell was in progress.
     """
     lost = yield from _compute(submit, keys, workers.capacity, workers.death)
     for key in lost:
@@ -228,7 +230,7 @@ def retry_lost_workers(
 def _compute(
     submit: Callable[[str], Future], keys: Iterable[str], capacity: Callable[[], int], death: type[Exception]
 ) -> Generator[tuple[str, Outcome], None, dict[str, Exception]]:
-    """Yield outcomes as they come; return the cells that were in hand when workers died, with the errors."""
+    """Yield outcomes as they come; return the cells that were in progress when workers died, with the errors."""
     keys, in_hand, lost = iter(keys), dict[Future, str](), dict[str, Exception]()
     while True:
         in_hand |= {submit(key): key for key in islice(keys, max(0, capacity() - len(in_hand)))}

@@ -250,7 +250,7 @@ def test_without_a_folder_for_machine_code_it_is_compiled_anew_and_said_once(tmp
     (tmp_path / "mvtheory/engine/__pycache__").write_text("a file, so that nobody, root included, can write here")
     nowhere = {"HOME": "/dev/null", "XDG_CACHE_HOME": "/dev/null", "PYTHONDONTWRITEBYTECODE": "1"}
     said = python(NO_FOLDER, tmp_path, **nowhere)
-    assert said.startswith("1 UserWarning compiled code cannot be kept")
+    assert said.startswith("1 UserWarning compiled code cannot be cached")
 
 
 # What is given to compiled code is checked

@@ -133,7 +133,7 @@ def test_bad_input_is_refused():
     table = pd.DataFrame({"draw": [1, 1, 2, 2], "a": [1, 2, 1, 2], "b": [1, 2, 1, 2], "cost": [1.0, 2, 1, 2]})
     with refused(ValueError, "column of table must be one of .* got 'c'"):
         exponents(table, "cost", ["c"])
-    with refused(ValueError, "table must vary a, b apart from each other"):
+    with refused(ValueError, "table must vary a, b independently of each other"):
         exponents(table, "cost", ["a", "b"])
     with refused(ValueError, "k must be an integer >= 2; got 1"):
         law(1, seed=0, draw=1)

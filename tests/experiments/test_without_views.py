@@ -130,7 +130,7 @@ def test_shares_are_those_of_the_diagnosis(small, draw_8):
 
 def test_a_share_of_nothing_is_refused():
     variables = {"resolved": ("draw", [0.5, math.nan]), "resolved inputs": ("draw", [3, 0])}
-    with pytest.raises(ValueError, match="got 'resolved', a share of nothing"):
+    with pytest.raises(ValueError, match="got a data set without 'resolved' inputs"):
         share(labelled(variables), "resolved")
 
 

@@ -423,7 +423,7 @@ def test_divergence_carries_the_last_finite_run(tmp_path):
         assert run.history.step[-1] == step - 1
         assert run.history.loss.isfinite().all()
         assert same(run, train(nets, data, schedule=replace(wild, steps=step - 1), views=VIEWS))
-        assert f"Step {step - 1} was the last good one" in raised.value.__notes__[0]
+        assert f"Step {step - 1} was the last complete one" in raised.value.__notes__[0]
     assert same(Run.load(tmp_path / "run"), run)
 
 

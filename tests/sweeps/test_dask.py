@@ -68,6 +68,8 @@ def test_a_cluster_that_drops_the_cells_in_hand_ends_the_sweep(tmp_path, monkeyp
     write = Cells.write
     with cluster(1) as client:
         monkeypatch.setattr(Cells, "write", lambda *args: (write(*args), client.restart()))
-        with pytest.raises(ConnectionError, match="the Dask cluster has dropped the cells in hand; others are in"):
+        with pytest.raises(
+            ConnectionError, match="the Dask cluster has dropped the cells in progress; finished ones are in"
+        ):
             Sweep(area, {"width": list(range(9)), "height": [2]}, store=tmp_path).run("dask", progress=False)
     assert 1 <= len(list(tmp_path.iterdir())) < 9
