@@ -46,9 +46,10 @@ def build(folder: Path, chapter: str, timeout: int = 300, **env: str) -> subproc
     config = re.sub(r"timeout: \d+", f"timeout: {timeout}", (ROOT / "_config.yml").read_text(encoding="utf-8"))
     (folder / "_config.yml").write_text(config, encoding="utf-8")
     shutil.copytree(ROOT / "mvtheory", folder / "mvtheory", ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("_ext", "_offline", "_static"):
+    for name in ("_ext", "_offline", "_static", "_templates"):
         shutil.copytree(ROOT / "book" / name, folder / "book" / name)
-    (folder / "book/_toc.yml").write_text("format: jb-book\nroot: index\n", encoding="utf-8")
+    for place in (folder, folder / "book"):
+        (place / "_toc.yml").write_text("format: jb-book\nroot: index\n", encoding="utf-8")
     (folder / "book/references.bib").touch()
     (folder / "book/index.md").write_text(HEADER + chapter, encoding="utf-8")
     command = [Path(sys.executable).with_name("jupyter-book"), "build", "book", "-W", "-n", "--keep-going"]
