@@ -1,5 +1,6 @@
 """The addresses of the repository and of the pages are those of `_config.yml`, wherever a file spells one out."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -62,3 +63,13 @@ def test_the_command_of_the_readme_changes_all_of_them(tmp_path: Path) -> None:
     assert configured(tmp_path) == {"github.com/someone/mvtheory", "someone.github.io/mvtheory"}
     kept = {name: those - configured(tmp_path) for name, those in addresses(tmp_path).items()}
     assert not any(kept.values()), kept
+
+
+def test_a_notebook_names_the_page_that_has_its_numbers() -> None:
+    """In a comment of MyST, which the page does not show, and plain Jupyter and Colab do."""
+    home = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))["html"]["baseurl"]
+    notebooks = sorted((ROOT / "book/chapters").glob("*.ipynb"))
+    assert notebooks
+    for notebook in notebooks:
+        first = json.loads(notebook.read_text(encoding="utf-8"))["cells"][0]["source"]
+        assert [line for line in first if line.startswith("% ") and f"{home}chapters/{notebook.stem}.html" in line]

@@ -28,7 +28,7 @@ TITLED = re.compile(r"(?P<text>.+?)\s*<(?P<target>[^<>]+)>")  # of a role that i
 DIRECTIVE = re.compile(r"^(`{3,})\{([\w:-]+)\}[ \t]*(.*)\n(?:(?s:(.*?))\n)??\1`*$", re.MULTILINE)
 OPTIONS = re.compile(r"\A(?::[\w-]+:.*\n?)+")
 LABELLED = re.compile(r"^`{3,}\{prf:(\w+)\}[ \t]*(.*)\n:label: (\S+)", re.MULTILINE)
-TARGET = re.compile(r"^\(([\w-]+)\)=\n", re.MULTILINE)
+UNSEEN = re.compile(r"^(?:\([\w-]+\)=\n|% .*\n+)", re.MULTILINE)  # targets and comments
 LABEL = re.compile(r"^(?:\((?=[\w-]+\)=)|:label: )([\w-]+)", re.MULTILINE)
 LINK = re.compile(r"\]\(([\w./-]+)\)")
 KEPT = re.compile(r"image/|text/(plain|html)$")
@@ -51,7 +51,7 @@ class Reader:
 
     def markdown(self, docname: str, text: str) -> str:
         """Rewrite a text of a page."""
-        text = ROLE.sub(lambda match: self.role(docname, *match.groups()), TARGET.sub("", text))
+        text = ROLE.sub(lambda match: self.role(docname, *match.groups()), UNSEEN.sub("", text))
         text = LINK.sub(lambda match: f"]({self.address(docname, match[1])})", text)
         return DIRECTIVE.sub(lambda match: directive(*match.groups()[1:]), text)
 

@@ -12,8 +12,8 @@ from mvtheory.measurement import Estimate
 
 from .conftest import CHAPTERS, HTML, ROOT, tab
 
-# Roles, directives and their options, targets, links to files or labels of the source.
-MYST = re.compile(r"\{[\w:-]+\}`|^[`:]{3,}\{|^:[\w-]+:|^\([\w-]+\)=$|\]\((?!https?://)[\w./#-]+\)", re.MULTILINE)
+# Roles, directives and their options, targets, comments, links to files or labels of the source.
+MYST = re.compile(r"\{[\w:-]+\}`|^[`:]{3,}\{|^:[\w-]+:|^\([\w-]+\)=$|^% |\]\((?!https?://)[\w./#-]+\)", re.MULTILINE)
 
 
 @pytest.fixture(scope="module", params=["index", *CHAPTERS])
