@@ -23,7 +23,7 @@ WATCH = """() => addEventListener("beforeprint", () => {
 
 # Texts and pictures that end beyond the sheet, or beyond a box that cuts them off.
 CUT = """() => {
-  const cut = [], article = document.querySelector("article");
+  const cut = [], article = document.querySelector("article") ?? document.querySelector("main");
   const check = (what, box, from) => {
     if (!box.width) return;
     for (let e = from; e.localName !== "body"; e = e.parentElement) {
