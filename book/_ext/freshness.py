@@ -54,9 +54,7 @@ def key(app: Sphinx, config: Config) -> None:
     name = f"{package_digest()}-{digest([ROOT / 'requirements.txt'])}-{os.environ.get('MVTHEORY_FULL', '0')}"
     config.nb_execution_cache_path = str(Path(app.outdir).parent / ".jupyter_cache" / name)
     book = Path(app.srcdir)
-    config.book_machinery = digest(
-        path for name in ("_ext", "_static", "_offline", "_templates") for path in files(book / name)
-    )
+    config.book_machinery = digest(path for name in ("_ext", "_static", "_offline") for path in files(book / name))
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

@@ -46,7 +46,7 @@ def build(folder: Path, chapter: str, timeout: int = 300, **env: str) -> subproc
     config = re.sub(r"timeout: \d+", f"timeout: {timeout}", (ROOT / "_config.yml").read_text(encoding="utf-8"))
     (folder / "_config.yml").write_text(config, encoding="utf-8")
     shutil.copytree(ROOT / "mvtheory", folder / "mvtheory", ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("_ext", "_offline", "_static", "_templates"):
+    for name in ("_ext", "_offline", "_static"):
         shutil.copytree(ROOT / "book" / name, folder / "book" / name)
     for place in (folder, folder / "book"):
         (place / "_toc.yml").write_text("format: jb-book\nroot: index\n", encoding="utf-8")
