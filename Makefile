@@ -3,6 +3,11 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
+# A colon would end the path in PATH and PYTHONPATH, and the book of another checkout might be built.
+ifneq (,$(findstring :,$(CURDIR)))
+$(error the path of the checkout must not contain a colon: $(CURDIR))
+endif
+
 # Warnings are errors, dangling references too; the build goes on to the end to show all of them.
 BUILD := jupyter-book build book -W -n --keep-going
 
@@ -38,10 +43,12 @@ bench: $(VENV)/.ready
 pairs: $(VENV)/.ready
 	$(BIN)/jupytext --quiet --update --to ipynb book/chapters/*.md
 
-# Draw the README's figure anew.
-figure: $(VENV)/.ready
-	$(BIN)/python -c "from mvtheory import plotting; from mvtheory.experiments.headline import headline; plotting.style(); \
-	    plotting.result(headline()).savefig('book/_static/result.svg', metadata={'Date': None})"
+# The README's figure is the index's, as the last build drew it.
+figure: _build/result.svg
+	cp $< book/_static/result.svg
+
+_build/result.svg:
+	$(MAKE) book
 
 # Five times the draws: the book in full mode, and a record of what it measured for the reproducibility page.
 full: $(VENV)/.ready

@@ -15,6 +15,7 @@ from typing import Any
 
 from jupyter_cache import get_cache
 from jupyter_cache.base import CacheBundleIn, JupyterCacheAbstract
+from jupyter_cache.cache import db
 from jupyter_cache.executors.utils import ExecutionResult, single_nb_execution
 from myst_nb.core.read import create_nb_reader
 from nbformat import NotebookNode
@@ -23,6 +24,7 @@ from sphinx.config import Config
 from sphinx.environment import BuildEnvironment
 from sphinx.errors import ExtensionError
 from sphinx.util import logging
+from sqlalchemy import URL, Engine, create_engine
 
 ROOT = Path(__file__).parents[2]
 LOGGER = logging.getLogger(__name__)
@@ -98,8 +100,14 @@ def execute_all(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None
         raise ExtensionError(TERMINAL_COLOURS.sub("", "\n".join(["a cell failed", *failures])))
 
 
+def open_database(address: str) -> Engine:
+    """Open a database for jupyter-cache, which puts a path into an address as it is: ``%`` and ``?`` must not count."""
+    return create_engine(URL.create("sqlite", database=address.removeprefix("sqlite:///")))
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the extension."""
+    db.create_engine = open_database
     app.add_config_value("nb_execution_workers", 2, "", int)
     app.add_config_value("nb_execution_first", [], "", list)
     app.connect("config-inited", prepare_kernels)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from myst_nb.sphinx_ import NbMetadataCollector
@@ -73,6 +74,14 @@ def check_figures(app: Sphinx, env: BuildEnvironment) -> None:
         raise ExtensionError("\n\n".join(faults))
 
 
+def write_first_figure(app: Sphinx, exception: Exception | None) -> None:
+    """Write the first page's figure beside the pages, for the README (see `make figure`)."""
+    notebook = executed(app.env, app.config.root_doc) if exception is None else None
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])] if notebook else []
+    for figure in [output.data["image/svg+xml"] for output in outputs if "image/svg+xml" in output.get("data", {})][:1]:
+        (Path(app.outdir).parent / "result.svg").write_text(figure.rstrip() + "\n", encoding="utf-8")
+
+
 def rewrite_all(app: Sphinx, env: BuildEnvironment) -> list[str]:
     """Write every page again after an execution: any of them may quote its numbers."""
     return sorted(env.found_docs) if NbMetadataCollector.new_exec_data(env) else []
@@ -82,4 +91,5 @@ def setup(app: Sphinx) -> dict[str, Any]:
     """Register the extension."""
     app.connect("env-updated", check_figures)
     app.connect("env-updated", rewrite_all)
+    app.connect("build-finished", write_first_figure)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

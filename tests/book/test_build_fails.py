@@ -48,7 +48,8 @@ def build(folder: Path, chapter: str, timeout: int = 300, **env: str) -> subproc
     shutil.copytree(ROOT / "mvtheory", folder / "mvtheory", ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("_ext", "_offline", "_static"):
         shutil.copytree(ROOT / "book" / name, folder / "book" / name)
-    (folder / "book/_toc.yml").write_text("format: jb-book\nroot: index\n", encoding="utf-8")
+    for place in (folder, folder / "book"):
+        (place / "_toc.yml").write_text("format: jb-book\nroot: index\n", encoding="utf-8")
     (folder / "book/references.bib").touch()
     (folder / "book/index.md").write_text(HEADER + chapter, encoding="utf-8")
     command = [Path(sys.executable).with_name("jupyter-book"), "build", "book", "-W", "-n", "--keep-going"]

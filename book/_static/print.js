@@ -1,0 +1,28 @@
+/* A page is printed on white, with everything unfolded and wide formulas shrunk; afterwards it is as it was. */
+(function () {
+  "use strict";
+  const WIDTH = 560; // pixels of a box in a box on A4, between usual margins
+  const root = document.documentElement;
+  let restore = [];
+
+  /** Set a property until the page is printed. */
+  function lend(object, name, value) {
+    const own = object[name];
+    object[name] = value;
+    restore.push(() => (object[name] = own));
+  }
+
+  window.addEventListener("beforeprint", () => {
+    lend(root.dataset, "theme", "light");
+    for (const part of document.querySelectorAll("details:not([open])")) lend(part, "open", true);
+    for (const formula of document.querySelectorAll("mjx-container[display]")) {
+      const width = formula.querySelector("mjx-math").getBoundingClientRect().width;
+      if (width > WIDTH) lend(formula.style, "zoom", WIDTH / width);
+    }
+  });
+
+  window.addEventListener("afterprint", () => {
+    for (const back of restore.reverse()) back();
+    restore = [];
+  });
+})();

@@ -1,0 +1,56 @@
+"""A page loads what it uses: no script of all icons, no whole icon fonts, of MathJax only what its formulas need."""
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Response
+
+from .conftest import PAGES, Visit
+
+# Bytes of what a page loads besides itself and its pictures: what all pages share, mathematics, and widgets.
+SHARED, MATHEMATICS, WIDGETS = 1_000_000, 900_000, 1_000_000
+
+# Icons without a letter, and those in sight that take no place.
+DEAD = """() => [...document.querySelectorAll("[class*='fa-'], .fa")].filter(icon => {
+  const letter = getComputedStyle(icon, "::before").content.match(/^"(.)"/u);
+  return !letter || (icon.checkVisibility() && !icon.getBoundingClientRect().width);
+}).map(icon => icon.outerHTML)"""
+
+
+@pytest.fixture(scope="module", params=PAGES)
+def loaded(request: pytest.FixtureRequest, browser: Browser, http_host: str) -> Iterator[tuple[Visit, dict[str, int]]]:
+    """A page, and the bytes of each file that it loaded over http."""
+    context = browser.new_context()
+    context.set_default_timeout(60_000)  # a busy machine is slow, not wrong
+    answers: list[Response] = []
+    context.on("response", lambda answer: answers.append(answer))
+    visit = Visit(context.new_page(), http_host, request.param)
+    yield visit, {answer.url.removeprefix(http_host).partition("?")[0]: len(answer.body()) for answer in answers}
+    context.close()
+
+
+def test_a_page_is_light(loaded: tuple[Visit, dict[str, int]]) -> None:
+    _, sizes = loaded
+    machinery = sum(size for file, size in sizes.items() if file.startswith("/_static/"))
+    mathematics = any("mathjax" in file for file in sizes) * MATHEMATICS
+    assert machinery < SHARED + mathematics + any("bundle.js" in file for file in sizes) * WIDGETS
+
+
+def test_mathematics_and_widgets_are_on_pages_that_have_them(loaded: tuple[Visit, dict[str, int]]) -> None:
+    visit, sizes = loaded
+    assert any("mathjax" in file for file in sizes) <= visit.page.locator("mjx-container").count()
+    assert any("bundle.js" in file for file in sizes) <= visit.page.locator(".widget-host").count()
+
+
+def test_every_icon_is_in_the_fonts_of_the_book(loaded: tuple[Visit, dict[str, int]]) -> None:
+    visit, sizes = loaded
+    assert visit.page.locator("[class*='fa-']").count()
+    assert visit.page.evaluate(DEAD) == []
+    # The theme's own fonts are asked for what the book's lack.
+    assert [file for file in sizes if "fontawesome" in file] == [], "an icon that offline.ICONS does not name"
+
+
+def test_a_screen_reader_reads_no_icon(loaded: tuple[Visit, dict[str, int]]) -> None:
+    visit, _ = loaded
+    letters = "icons => icons.map(icon => getComputedStyle(icon, '::before').content)"
+    assert all(content.endswith(' / ""') for content in visit.page.locator("[class*='fa-']").evaluate_all(letters))
