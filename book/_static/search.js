@@ -5,14 +5,15 @@
 (function () {
   "use strict";
   const RESULTS = 30;
-  const GREEK =
-    "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi rho sigma sigma tau upsilon phi chi psi omega";
-  const letters = GREEK.split(" ");
+  const GREEK = (
+    "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu " +
+    "nu xi omicron pi rho sigma sigma tau upsilon phi chi psi omega"
+  ).split(" ");
 
   /** Write symbols in one way: sigma_0, σ_0 and σ₀ are all sigma0. */
   function normalise(text) {
     const plain = text.normalize("NFKC").toLowerCase().replaceAll("_", "");
-    return plain.replace(/[α-ω]/g, (letter) => letters[letter.charCodeAt(0) - 945]);
+    return plain.replace(/[α-ω]/g, (letter) => GREEK[letter.charCodeAt(0) - 945]);
   }
 
   function split(text) {
@@ -62,7 +63,8 @@
 
   function show([page, title, anchor, description, , text], terms, marked) {
     const item = document.createElement("li"), link = document.createElement("a");
-    link.href = `${page}${DOCUMENTATION_OPTIONS.LINK_SUFFIX}?highlight=${encodeURIComponent(marked.join(" "))}${anchor}`;
+    const words = encodeURIComponent(marked.join(" "));
+    link.href = `${page}${DOCUMENTATION_OPTIONS.LINK_SUFFIX}?highlight=${words}${anchor}`;
     link.textContent = title;
     const context = document.createElement("p");
     context.className = "context";

@@ -11,7 +11,7 @@ from .conftest import HTML, Visit, tab
 # What is asked, and where the first answer must lead.
 QUERIES = {
     "NTK": "chapters/06-random-features.html#how-do-you-stop-a-net-from-learning-features",
-    "neural tangent kernel": "chapters/06-random-features.html#how-do-you-stop-a-net-from-learning-features",
+    "neural tangent kernel": "reference/glossary.html",
     "sigma_0": "reference/notation.html#nets",
     "σ_0": "reference/notation.html#nets",
     "σ₀": "reference/notation.html#nets",
