@@ -92,6 +92,28 @@
     };
   }
 
+  /** Tell screen readers the label of the frame that a slider shows, in place of the frame's number.
+   *
+   * On the handle it is the slider's value. Elsewhere, with the player at work, the label itself reports each change.
+   */
+  function announceFrames(host) {
+    const tell = () => {
+      for (const handle of host.querySelectorAll('[role="slider"]')) {
+        const label = handle.closest(".widget-hbox")?.querySelector(".widget-box:has(.widget-html)");
+        if (!label) continue; // its view comes later
+        const text = label.innerText.trim();
+        if (handle.getAttribute("aria-valuetext") !== text) handle.setAttribute("aria-valuetext", text);
+        label.setAttribute("role", "status");
+        label.setAttribute("aria-live", handle.matches(":focus") ? "off" : "polite"); // not twice
+      }
+    };
+    // The slider itself writes its number into the attribute.
+    new MutationObserver(tell).observe(host, { subtree: true, childList: true, attributeFilter: ["aria-valuetext"] });
+    host.addEventListener("focusin", tell);
+    host.addEventListener("focusout", tell);
+    tell();
+  }
+
   async function start() {
     const saved = document.querySelector(STATE);
     if (!saved) return;
@@ -106,6 +128,7 @@
       place.after(host);
       const model = await manager.get_model(JSON.parse(place.textContent).model_id);
       classes.JupyterLuminoWidget.attach((await manager.create_view(model)).luminoWidget, host);
+      announceFrames(host);
     }
     document.documentElement.dataset.widgets = "alive";
   }

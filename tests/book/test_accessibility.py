@@ -1,0 +1,140 @@
+"""The pages for readers who use a keyboard, a screen reader, a magnifier or a phone."""
+
+from collections.abc import Iterator
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Locator, Page
+
+from .conftest import CHAPTERS, HTML, PAGES, tab
+
+# Style sheets are not fetched a second time, which a browser refuses from the disk, after ten seconds.
+AXE = {"preload": False, "resultTypes": ["violations"]}
+OVERLAP = """host => {
+  const a = host.querySelector('.noUi-handle').getBoundingClientRect();
+  const labels = [...host.querySelectorAll('.widget-label, .widget-html-content')];
+  return labels.filter(e => e.innerText.trim()).filter(e => {
+    const b = e.getBoundingClientRect();
+    return a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;
+  }).map(e => e.innerText);
+}"""
+# What the window cuts off at its right: not what scrolls in a box of its own.
+CUT = """() => [...document.querySelectorAll('article *')].filter(e => {
+  if (e.getBoundingClientRect().right <= innerWidth + 1 || !e.checkVisibility()) return false;
+  for (let box = e.parentElement; box.tagName !== 'ARTICLE'; box = box.parentElement)
+    if (getComputedStyle(box).overflowX !== 'visible') return false;
+  return !e.closest('mjx-assistive-mml');
+}).map(e => e.outerHTML.slice(0, 150))"""
+
+
+@pytest.fixture(scope="module", params=[*PAGES, "py-modindex", "prf-prf"])
+def page(request: pytest.FixtureRequest, browser: Browser) -> Iterator[Page]:
+    """A page in a tab; every test of this module looks at it before the next one is opened."""
+    with tab(browser, HTML.as_uri(), request.param) as visit:
+        yield visit.page
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
+def test_axe_finds_nothing(page: Page, width: int, scheme: str) -> None:
+    page.set_viewport_size({"width": width, "height": 900})
+    page.emulate_media(color_scheme=scheme)
+    page.wait_for_selector(f"html[data-theme={scheme}]")
+    page.wait_for_timeout(500)  # colours fade over, boxes that scroll get the keyboard
+    found = Axe().run(page, options=AXE).response["violations"]
+    assert not [(rule["id"], node["html"][:200], node["failureSummary"]) for rule in found for node in rule["nodes"]]
+
+
+def test_identifiers_are_unique(page: Page) -> None:
+    names = page.locator("[id]").evaluate_all("all => all.map(e => e.id)")
+    assert sorted(set(names)) == sorted(names)
+
+
+def test_no_name_hides_the_text_of_a_summary(page: Page) -> None:
+    assert not page.locator("summary[aria-label]").count()
+
+
+@pytest.mark.parametrize("width", [1280, 320])
+def test_the_tab_key_stops_at_formulas_that_scroll_alone(page: Page, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 800})
+    page.wait_for_timeout(300)
+    wide = "e => e.scrollWidth > e.clientWidth && getComputedStyle(e).overflowX === 'auto'"
+    stops = page.locator("mjx-container, div.math, p, li").evaluate_all(
+        f"all => all.map(e => [e.tabIndex === 0, ({wide})(e), e.outerHTML.slice(0, 150)])"
+    )
+    assert not [html for stop, scrolls, html in stops if stop != scrolls]
+
+
+def test_boxes_that_scroll_have_a_name(page: Page) -> None:
+    page.set_viewport_size({"width": 320, "height": 800})
+    page.wait_for_timeout(500)
+    assert not page.locator(".pst-scrollable-table-container[tabindex='0']:not([role][aria-label])").count()
+
+
+def test_a_narrow_phone_needs_no_sideways_scrolling(page: Page) -> None:
+    page.set_viewport_size({"width": 320, "height": 800})
+    page.wait_for_timeout(200)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 320
+    assert not page.evaluate(CUT)
+
+
+def test_the_ledger_shows_a_claim_beside_its_name(browser: Browser) -> None:
+    with tab(browser, HTML.as_uri(), "reference/ledger", width=320) as visit:
+        row = visit.page.locator("table.claims-ledger tbody tr").first
+        name, statement = (row.locator("td").nth(column).bounding_box() for column in (0, 1))
+        assert name
+        assert statement
+        assert statement["width"] >= 160
+        assert statement["x"] + 160 <= 320, "hardly a word of the statement is seen"
+
+
+@pytest.mark.parametrize("width", [1280, 320])
+def test_sliders_say_what_they_show(page: Page, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 900})
+    for host in page.locator(".widget-host:has([role=slider])").all():
+        check_slider(host)
+
+
+def check_slider(host: Locator) -> None:
+    """Move a slider by its keys: its value is the label that is shown, its handle large enough, and covers no label."""
+    handle, label = host.get_by_role("slider"), host.get_by_role("status")
+    values = []
+    for key in ("Home", "ArrowRight", "End"):
+        handle.press(key)
+        host.page.wait_for_timeout(150)
+        values.append(handle.get_attribute("aria-valuetext"))
+        assert values[-1] == label.inner_text().strip()
+        assert not host.evaluate(OVERLAP), key
+    assert len(set(values)) > 1
+    assert handle.get_attribute("aria-label") == host.locator(".widget-label").first.inner_text().strip()
+    box = handle.bounding_box()
+    assert box
+    assert min(box["width"], box["height"]) >= 24
+    assert label.get_attribute("aria-live") == "off", "the value is said twice"
+    host.get_by_role("button", name="Play").focus()
+    assert label.get_attribute("aria-live") == "polite"
+
+
+@pytest.mark.parametrize(
+    ("width", "button"),
+    [(1280, ".theme-switch-button"), (1280, ".primary-toggle"), (390, ".theme-switch-button")],
+)
+def test_a_button_keeps_the_keyboard(browser: Browser, width: int, button: str) -> None:
+    with tab(browser, HTML.as_uri(), CHAPTERS[0], width) as visit:
+        visit.page.locator(button).press("Enter")
+        visit.page.wait_for_timeout(300)
+        assert has_focus(visit.page, button)
+
+
+@pytest.mark.parametrize("button", [".primary-toggle", ".secondary-toggle", ".search-button"])
+def test_what_a_button_opens_gives_the_keyboard_back(browser: Browser, button: str) -> None:
+    with tab(browser, HTML.as_uri(), CHAPTERS[0], width=390) as visit:
+        visit.page.locator(f"main {button}").press("Enter")
+        visit.page.wait_for_selector("dialog[open]")
+        visit.page.keyboard.press("Escape")
+        visit.page.wait_for_selector("dialog[open]", state="detached")
+        assert has_focus(visit.page, button)
+
+
+def has_focus(page: Page, selector: str) -> bool:
+    """Tell whether an element that matches has the keyboard."""
+    return page.evaluate("selector => document.activeElement.matches(selector)", selector)
