@@ -115,6 +115,13 @@ def test_over_draws_is_students_interval_of_draw_means():
     assert (estimate.low, estimate.high) == pytest.approx(expected)
 
 
+def test_the_resolution_of_the_test_is_added_in_quadrature():
+    """Student's quantile of 2 degrees is 4.303; 300 points without an error leave 1.2% possible."""
+    estimate = over_draws([[0.4], [0.41], [0.39]], points=100)
+    half = math.hypot(4.30265 * 0.01 / math.sqrt(3), 1 - 0.025 ** (1 / 300))
+    assert (estimate.low, estimate.high) == pytest.approx((0.4 - half, 0.4 + half), rel=1e-5)
+
+
 @pytest.mark.parametrize("draws", [3, 5, 10])
 @pytest.mark.parametrize("mean", [0.002, 0.487])
 @pytest.mark.parametrize("spread", [0, 1 / 3])

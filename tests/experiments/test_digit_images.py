@@ -1,8 +1,5 @@
 """The study of pairs of digits: who is trained on what, and each claim on results whose answer is known."""
 
-import os
-import subprocess
-import sys
 from dataclasses import replace
 
 import numpy as np
@@ -181,8 +178,3 @@ def test_bad_studies(arguments, message):
 
 def test_the_reported_splits_are_not_those_of_the_choices():
     assert not set(SPLITS) & {1, 2, 3}
-
-
-def test_import_loads_no_data():
-    code = "import sys, mvtheory.experiments.digit_images; sys.exit('sklearn' in sys.modules)"
-    subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "PYTHONPATH": ""})
