@@ -264,6 +264,7 @@ def test_a_student_of_an_ensemble_recovers_views_that_it_lost(rule):
         (lambda: OnOff(baseline_quantile=1.0), ValueError, r"baseline_quantile must be .* in \[0, 1\); got 1.0"),
         (lambda: OnOff(slack=1.0), ValueError, r"slack must be a finite number in \[0, 1\); got 1.0"),
         (lambda: OneSided(tau=0), ValueError, r"tau must be a finite number in \(0, inf\); got 0"),
+        (lambda: OneSided(cut=0), ValueError, r"cut must be a finite number in \(0, inf\); got 0"),
         (lambda: OneSided(tau="2"), TypeError, "tau must be a finite number .*; got '2'"),
         (lambda: Temperature(T=math.nan), ValueError, r"T must be a finite number in \(0, inf\); got nan"),
     ],

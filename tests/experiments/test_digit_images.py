@@ -24,10 +24,8 @@ SMALL = DigitStudy(draws=(1, 2), nets=3, students=2, per_class=20, steps=3, stud
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MVTHEORY_CACHE", str(tmp_path_factory.mktemp("studies")))
-        yield SMALL.run()
+def data():
+    return SMALL.run()
 
 
 def test_every_method_is_tested_on_every_input(data):

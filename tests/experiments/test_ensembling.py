@@ -17,8 +17,7 @@ SMALL = small(NET_SETTING, ensembles=2)
 
 
 @pytest.fixture(autouse=True)
-def own_cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("MVTHEORY_CACHE", str(tmp_path))
+def forget():
     ensembling.error_curves.cache_clear()
 
 

@@ -23,8 +23,7 @@ MIXTURE = MixtureNets((1, 2), n=100, test=50, nets=3, m=2, schedule=Schedule(ste
 
 
 @pytest.fixture(autouse=True)
-def own_cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("MVTHEORY_CACHE", str(tmp_path))
+def forget():
     views_diagnoses.cache_clear()
 
 

@@ -22,11 +22,6 @@ DRAWS = (11, 12, 13)
 SMALL = small(STUDENT_SETTING, students=1, schedule=Schedule(steps=60, stop_loss=0.3, eta=500.0, warn=False))
 
 
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("MVTHEORY_CACHE", str(tmp_path))
-
-
 def mean_error(nets, chosen):
     """Error of an average, input by input; a tie is an error."""
     F, y = nets.outputs["single-view"][list(chosen)].mean(0), nets.labels("single-view")
