@@ -20,9 +20,9 @@ book: $(VENV)/.ready
 # Two processes of one thread; the tests of a module stay together, since they share what they train.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadscope
 
-# All tests that need no built book.
+# All tests that need no built book, except those marked slow: in about a minute.
 check: $(VENV)/.ready
-	$(PYTEST) --ignore tests/book
+	$(PYTEST) --ignore tests/book -m "not slow"
 
 # All tests, fast ones first; the first test of the built pages builds them (see tests/book/conftest.py).
 test: $(VENV)/.ready chromium

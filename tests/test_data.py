@@ -215,6 +215,8 @@ def test_feature_noise_is_uniform_along_every_view_of_every_patch():
             a = alpha[kind][:, view]
             assert within(a.mean(), gamma / 2, gamma / math.sqrt(12), len(a))
             assert within(((a - gamma / 2) ** 2).mean(), gamma**2 / 12, gamma**2 / math.sqrt(180), len(a))
+    first, second = (alpha[:, p] - gamma / 2 for p in (0, 1))  # patches are independent
+    assert within((first * second).mean(), 0, gamma**2 / 12, first.numel())
 
 
 def test_every_view_can_be_present_and_every_patch_taken():
@@ -345,12 +347,13 @@ def test_orthonormal_frame_refuses(count, d, seed, match):
         orthonormal_frame(count, d, seed=seed)
 
 
-def test_a_balanced_sample_holds_each_stratum_equally():
-    task = MultiView(k=4, M=3, P=12, d=16, s=2.0)
-    data = task.sample(8, 36, seed=3, balanced=True)
+@pytest.mark.parametrize("M", [2, 3])
+def test_a_balanced_sample_holds_each_stratum_equally(M):
+    task = MultiView(k=4, M=M, P=12, d=16, s=2.0)
+    data = task.sample(8, 12 * M, seed=3, balanced=True)
     multi, single = data[~data.single_view], data[data.single_view]
     assert multi.y.bincount().tolist() == [2, 2, 2, 2]
-    assert (single.y * 3 + single.kept).bincount().tolist() == [3] * 12
-    lost = single.strength[torch.arange(36), single.y].argmax(-1)
+    assert (single.y * M + single.kept).bincount().tolist() == [3] * 4 * M
+    lost = single.strength[torch.arange(12 * M), single.y].argmax(-1)
     assert torch.equal(lost, single.kept)
-    assert not torch.equal(data.x, task.sample(8, 36, seed=4, balanced=True).x)
+    assert not torch.equal(data.x, task.sample(8, 12 * M, seed=4, balanced=True).x)

@@ -157,6 +157,25 @@ def test_the_interval_is_that_of_a_ratio():
     assert (low, high) == pytest.approx((value - half, value + half), rel=1e-4)
 
 
+def test_with_few_inputs_the_quantile_is_that_of_one_degree_of_freedom_less():
+    """Both nets misclassify five of ten inputs; Student's quantile of 9 degrees is 2.262, and of 10 it is 2.228."""
+    y = np.zeros(10, int)
+    floor = diagnose(outputs(np.tile(np.arange(10) < 5, (2, 1)), y), y).floor
+    assert floor.high - 0.5 == pytest.approx(math.hypot(2.26216 * math.sqrt(0.25 / 9), 1 - 0.025 ** (1 / 10)), rel=1e-4)
+
+
+def test_what_students_retain_of_a_gain_that_may_be_zero_is_unknown():
+    """The average of two nets errs on one input of ten, each net on two: a gain, but of a few inputs."""
+    y = np.zeros(10, int)
+    right = np.arange(10) > np.array([[1], [1]])
+    right[1, :3] = [False, True, False]
+    found = diagnose(outputs(right, y), y, outputs(right[:1], y))
+    assert found.gain.low < 0 < found.gain.value
+    assert found.retained is None
+    assert found.student_verdict == "inconclusive"
+    assert "The gain may be zero" in str(found)
+
+
 def test_nothing_seen_is_not_nothing_possible():
     """No error of the average on 100 inputs, and no correction of 30 errors: the limits of 0 in 100 and 0 in 30."""
     y = np.zeros(100, int)

@@ -129,6 +129,16 @@ def test_the_gradient_is_zero_beyond_the_cut():
     assert OnOff(0.2, 0.5, 0.4)(F, G)[1][0, 0, 0] == 0
 
 
+def test_a_teacher_at_the_threshold_is_on_and_a_student_at_the_cut_is_done():
+    at, below = 0.5, 0.4375
+    F, G = torch.tensor([[[0.0, 0.0]]]), torch.tensor([[[at, below]]])
+    assert OnOff(threshold=at, cut=0.5)(F, G)[1].tolist() == [[[-2.0, 0.0]]]
+    F, G = torch.tensor([[[at, 0.0]]]), torch.tensor([[[at, 0.25]]])  # the second class is to rise against the first
+    output_grad = OneSided(cut=at)(F, G)[1][0, 0]
+    assert output_grad[0] == 0
+    assert output_grad[1] < 0
+
+
 def test_the_on_off_rule_measures_each_class_from_its_baseline():
     """An offset common to all inputs makes no difference."""
     G = pair(shape=(2, 16, 3))[1].sort(dim=1).values
@@ -254,6 +264,7 @@ def test_a_student_of_an_ensemble_recovers_views_that_it_lost(rule):
         (lambda: OnOff(baseline_quantile=1.0), ValueError, r"baseline_quantile must be .* in \[0, 1\); got 1.0"),
         (lambda: OnOff(slack=1.0), ValueError, r"slack must be a finite number in \[0, 1\); got 1.0"),
         (lambda: OneSided(tau=0), ValueError, r"tau must be a finite number in \(0, inf\); got 0"),
+        (lambda: OneSided(cut=0), ValueError, r"cut must be a finite number in \(0, inf\); got 0"),
         (lambda: OneSided(tau="2"), TypeError, "tau must be a finite number .*; got '2'"),
         (lambda: Temperature(T=math.nan), ValueError, r"T must be a finite number in \(0, inf\); got nan"),
     ],

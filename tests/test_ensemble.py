@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -66,6 +67,14 @@ def test_gradient_of_the_average_agrees_with_autograd(L):
     torch.testing.assert_close(stats["loss"], of_average.expand(L), rtol=1e-10, atol=1e-12)
 
 
+def test_rows_need_not_show_every_class():
+    y, F = torch.tensor([2, 0, 1]), torch.tensor([[[1.0, 2.0, 4.0], [3.0, 0.0, 0.0]]], dtype=torch.float64)
+    loss, dF = AverageCrossEntropy(y)(F, torch.tensor([1]), torch.arange(2))
+    p = torch.tensor([2.0, 1.0, 2.0]).double().softmax(-1)
+    torch.testing.assert_close(loss, -p[0].log().expand(1, 2))
+    torch.testing.assert_close(dF, ((p - torch.eye(3)[0]) / 2).expand(1, 2, 3))
+
+
 def test_the_average_of_one_net_trains_as_the_net():
     nets, data = small_problem(1)
     alone, joint = (train(nets, data, goal, Schedule(steps=30)) for goal in (None, AverageCrossEntropy(data.y)))
@@ -115,15 +124,18 @@ def test_main_strength_agrees_with_loops():
         for v in range(3):
             expected[y, v] += (kept < 0) * z[y][v] ** 3 / 50
     torch.testing.assert_close(main_strength(data, 3), expected)
+    one = data[:1]
+    torch.testing.assert_close(main_strength(one, 3)[one.y[0]], one.strength[0, one.y[0]] ** 3)
 
 
-def test_prediction_agrees_with_loops():
-    nets, _ = small_problem(L=8)
+@pytest.mark.parametrize("q", [3, 4, 5])
+def test_prediction_agrees_with_loops(q):
+    nets = dataclasses.replace(small_problem(L=30)[0], activation=SReLU(q, 0.5))
     task = MultiView(k=3, P=6, d=8, s=1, main=(1.0, 3.0), frame_seed=3)
     data = task.sample(30, 10, seed=1)
-    q, S = 3, main_strength(data, 3)
+    S = main_strength(data, q)
     predicted = predict_lottery(nets, VIEWS, data)
-    for net in range(8):
+    for net in range(30):
         for i in range(3):
             scores = []
             for v in range(2):
@@ -207,6 +219,9 @@ def test_views_are_checked():
 
 def test_the_lottery_is_checked():
     nets, data = small_problem()
+    linear = PatchNets(nets.W, SimpleNamespace(value_and_slope=lambda z: (z, torch.ones_like(z))))
+    with refused(TypeError, "nets.activation.q must be an integer >= 3; got None"):
+        predict_lottery(linear, VIEWS, data)
     with refused(ValueError, "nets.activation.q must be an integer >= 3; got 2"):
         predict_lottery(PatchNets(nets.W, SReLU(2)), VIEWS, data)
     with refused(ValueError, "q must be an integer >= 1; got 0"):

@@ -85,7 +85,9 @@ def test_a_table_is_saved(tmp_path, suffix):
 
 
 def test_options_stand_in_for_the_file(tmp_path):
-    assert run(tmp_path, SWEEP, "--store", str(tmp_path / "other"), "--jobs", "1", "--backend", "loky") == 0
+    wrong = SWEEP.replace('"sequential"', '"moon"') + "jobs = 0\nstore = '/dev/null'\n"
+    options = {"--store": str(tmp_path / "other"), "--jobs": "1", "--backend": "sequential"}
+    assert run(tmp_path, wrong, *(word for option in options.items() for word in option)) == 0
     assert len(list((tmp_path / "other").glob("*.result"))) == 4
 
 

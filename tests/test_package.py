@@ -80,11 +80,14 @@ def state():
             dict(os.environ), torch.get_default_dtype(), torch.get_num_threads(), torch.is_grad_enabled(),
             np.geterr(), torch.are_deterministic_algorithms_enabled(), sorted(os.listdir()))
 before, filters = state(), list(warnings.filters)
-import mvtheory
+import mvtheory, mvtheory.sweeps
 assert state() == before, "import changed the state of the process"
 assert set(warnings.filters) >= set(filters), "import silenced warnings"
-for slow in ("matplotlib.pyplot", "sklearn", "IPython"):
-    assert slow not in sys.modules, f"import loads {slow}"
+def refuse(*slow):
+    assert not set(slow) & set(sys.modules), f"import loads {set(slow) & set(sys.modules)}"
+refuse("IPython", "dask", "distributed", "joblib", "llvmlite", "loky", "matplotlib.pyplot", "numba", "pandas")
+import mvtheory.experiments.digit_images, mvtheory.experiments.practice, mvtheory.images.digits
+refuse("sklearn")  # the digits are read when they are used
 """
 
 

@@ -5,9 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
 
 
+@pytest.mark.slow
 def test_the_example_trains_ensembles_distils_and_prints_the_table():
     code = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)[0]
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
@@ -16,7 +19,7 @@ def test_the_example_trains_ensembles_distils_and_prints_the_table():
     mean = sum(table["single"]) / len(table["single"])
     # Each of 6 x 8 (net, class) loses one view of two: one standard deviation of the mean error is 0.5 / sqrt(48).
     assert abs(mean - 0.5) < 4 * 0.5 / 48**0.5
-    assert max(table["ensemble"]) < max(table["student"]) < mean / 2 or max(table["student"]) <= max(table["ensemble"])
+    assert max(*table["ensemble"], *table["student"]) < mean / 2
 
 
 def test_the_sweep_of_the_readme_is_one(monkeypatch):

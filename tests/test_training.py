@@ -247,6 +247,24 @@ def test_a_net_does_not_stop_while_a_training_input_is_wrong():
         assert (history.time[stop:, net] == history.time[stop, net]).all()
 
 
+def test_a_tie_is_a_training_error():
+    """All outputs of nets of zeros are equal: they have learned nothing."""
+    nets, data = learnable(L=2)
+    nets = dataclasses.replace(nets, W=torch.zeros_like(nets.W))
+    history = train(nets, data, schedule=Schedule(steps=1, stop_loss=1e9, record_every=1, warn=False)).history
+    assert history.step.tolist() == [0, 1]
+    assert (history.error == 1).all()
+
+
+def test_a_net_stops_below_the_stop_loss_and_not_at_it():
+    nets, data = learnable(L=1)
+    learned = train(nets, data, schedule=Schedule(steps=400, stop_loss=0.1)).nets
+    loss = float(train(learned, data, schedule=Schedule(steps=1, stop_loss=0)).history.loss[0, 0])
+    for stop_loss, steps in ((loss, 1), (math.nextafter(loss, 1), 0)):
+        history = train(learned, data, schedule=Schedule(steps=1, stop_loss=stop_loss)).history
+        assert history.step[-1] == steps
+
+
 def test_stop_loss_zero_never_stops():
     nets, data = learnable(L=1)
     history = train(nets, data, schedule=Schedule(steps=300, stop_loss=0, record_every=100)).history
@@ -447,11 +465,12 @@ BAD = {
 
 
 @pytest.mark.parametrize(("make", "error", "match"), BAD.values(), ids=BAD.keys())
-def test_train_refuses_before_any_work(make, error, match, monkeypatch):
-    monkeypatch.setattr(PatchNets, "forward_blocks", None)
+def test_train_refuses_before_any_work(make, error, match, tmp_path):
+    """The first thing that training does is to write a checkpoint."""
     nets, data = small_problem()
     with refused(error, match):
-        train(**{"nets": nets, "data": data} | make(nets, data))
+        train(**{"nets": nets, "data": data, "checkpoint": tmp_path / "run"} | make(nets, data))
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_run_comes_back_from_its_file(tmp_path):

@@ -182,7 +182,6 @@ from mvtheory.reduced.sparse_training import train_reduced
 def loaded():
     return {"numba", "llvmlite"} & set(sys.modules)
 
-assert not loaded(), "import loads numba"
 sources = code.digest(["mvtheory.reduced.sparse_training"])
 task = MultiView(k=3, P=6, d=8, s=1, noise_signal=0, noise_background=0)
 nets, data = PatchNets.init(2, k=3, m=4, d=8, sigma_0=0.5, seed=0), task.sample(20, seed=0)
@@ -242,6 +241,7 @@ print(len(caught), caught[0].category.__name__, caught[0].message)
 """
 
 
+@pytest.mark.slow
 @wide
 def test_without_a_folder_for_machine_code_it_is_compiled_anew_and_said_once(tmp_path):
     """As in a container that runs as a user without a home, and may not write where the package lies."""

@@ -1,4 +1,4 @@
-"""Nets that were not trained: their weights, or their outputs, are written by the test."""
+"""Small settings, and nets that were not trained: their weights, or their outputs, are written by the test."""
 
 from dataclasses import replace
 
@@ -7,8 +7,9 @@ import torch.nn.functional as nnf
 
 from mvtheory import MultiView, PatchNets
 from mvtheory.experiments.nets import Nets
-from mvtheory.experiments.settings import STUDENT_SETTING
+from mvtheory.experiments.settings import STUDENT_SETTING, Setting
 from mvtheory.run import History
+from mvtheory.training import Schedule
 
 #: Three members and two students on three classes; inputs hold views and nothing else, weak ones of strength 0.3.
 EXACT = replace(
@@ -24,6 +25,16 @@ EXACT = replace(
     test_single_view=60,
     test_multi_view=90,
 )
+
+
+def small(setting: Setting, **change) -> Setting:
+    """Return a setting of the book on three classes, whose nets train in a moment."""
+    few = {
+        "task": MultiView(k=3, P=6, d=12, s=1.0, noise_background=0.2), "n_multi_view": 40, "n_single_view": 1, "m": 3,
+        "members": 3, "averaged": 2, "schedule": Schedule(steps=30, stop_loss=0.5, warn=False),
+        "distillation_schedule": Schedule(steps=5, warn=False), "test_single_view": 60, "test_multi_view": 20,
+    }  # fmt: skip
+    return replace(setting, **few | change)
 
 
 def readers(draw, held, size=9.0):

@@ -110,5 +110,5 @@ def test_labels_that_are_not_there_are_named():
 
 
 def test_labels_must_fit_the_arrays():
-    with pytest.raises(ValueError, match="Could not convert tuple"):
+    with pytest.raises(ValueError, match="'value'"):
         labelled({"value": ("net", np.zeros((2, 3)))})

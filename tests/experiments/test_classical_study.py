@@ -19,19 +19,12 @@ FEW = replace(SMALL, members=4, ensembles=1, schedule=Schedule(steps=60, eta=300
 
 
 @pytest.fixture(scope="module")
-def cache(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MVTHEORY_CACHE", str(tmp_path_factory.mktemp("cache")))
-        yield
-
-
-@pytest.fixture(scope="module")
-def data(cache):
+def data():
     return STUDY.run()
 
 
 @pytest.fixture(scope="module")
-def nets(cache):
+def nets():
     return NetVotes(setting=FEW, draws=(301, 302)).run()
 
 

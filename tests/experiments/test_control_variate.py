@@ -6,28 +6,18 @@ from math import comb
 import numpy as np
 import pytest
 import torch
+from hand_made import small
 
-from mvtheory.data import MultiView
 from mvtheory.ensemble import predict_lottery
 from mvtheory.experiments.control_variate import expected_uncovered, lottery_control_variate, predicted_views
 from mvtheory.experiments.nets import Draw
 from mvtheory.experiments.settings import STUDENT_SETTING
 
-SMALL = replace(
-    STUDENT_SETTING,
-    task=MultiView(k=3, P=6, d=12, s=1.0, noise_background=0.2),
-    n_multi_view=40,
-    n_single_view=1,
-    m=3,
-    members=3,
-    students=2,
-    test_single_view=50,
-    test_multi_view=20,
-)
+SMALL = small(STUDENT_SETTING)
 
 
 def test_the_variate_is_what_the_learned_views_say_beyond_their_expectation():
-    draw = Draw(3, replace(SMALL, test_single_view=60))
+    draw = Draw(3, SMALL)
     views, test = draw.task.views, draw.test_single_view
     predicted = predict_lottery(draw.init(0, 5), views, draw.train)
     many = predict_lottery(draw.init(7000, 4000), views, draw.train)

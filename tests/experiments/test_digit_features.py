@@ -71,12 +71,6 @@ def test_twins_are_held_out_together(per_class):
     assert train.y[held].bincount(minlength=10).min() >= 2, "pairs of every class"
 
 
-@pytest.fixture
-def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("MVTHEORY_CACHE", str(tmp_path))
-
-
-@pytest.mark.usefixtures("cache")
 def test_splits_do_not_depend_on_each_other():
     data = SMALL.run()
     with one_thread():

@@ -1,8 +1,5 @@
 """The study of pairs of digits: who is trained on what, and each claim on results whose answer is known."""
 
-import os
-import subprocess
-import sys
 from dataclasses import replace
 
 import numpy as np
@@ -27,10 +24,8 @@ SMALL = DigitStudy(draws=(1, 2), nets=3, students=2, per_class=20, steps=3, stud
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MVTHEORY_CACHE", str(tmp_path_factory.mktemp("studies")))
-        yield SMALL.run()
+def data():
+    return SMALL.run()
 
 
 def test_every_method_is_tested_on_every_input(data):
@@ -181,8 +176,3 @@ def test_bad_studies(arguments, message):
 
 def test_the_reported_splits_are_not_those_of_the_choices():
     assert not set(SPLITS) & {1, 2, 3}
-
-
-def test_import_loads_no_data():
-    code = "import sys, mvtheory.experiments.digit_images; sys.exit('sklearn' in sys.modules)"
-    subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "PYTHONPATH": ""})

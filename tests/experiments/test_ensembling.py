@@ -1,38 +1,23 @@
 """Averages of nets: closed forms of the law, one way to compute errors by size, and students of chance."""
 
-from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
 import pytest
 import torch
+from hand_made import small
 
-from mvtheory.data import MultiView
 from mvtheory.experiments import ensembling, measure
 from mvtheory.experiments.control_variate import lottery_control_variate
 from mvtheory.experiments.nets import Draw, each_draw, singles, trained_average
 from mvtheory.experiments.settings import NET_SETTING
 from mvtheory.measurement import error_rate
-from mvtheory.training import Schedule
 
-SMALL = replace(
-    NET_SETTING,
-    task=MultiView(k=3, P=6, d=12, s=1.0, noise_background=0.2),
-    n_multi_view=40,
-    n_single_view=1,
-    m=3,
-    members=3,
-    ensembles=2,
-    averaged=2,
-    schedule=Schedule(steps=30, stop_loss=0.5, warn=False),
-    test_single_view=60,
-    test_multi_view=20,
-)
+SMALL = small(NET_SETTING, ensembles=2)
 
 
 @pytest.fixture(autouse=True)
-def own_cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("MVTHEORY_CACHE", str(tmp_path))
+def forget():
     ensembling.error_curves.cache_clear()
 
 

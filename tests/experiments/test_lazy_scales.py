@@ -38,10 +38,8 @@ SMALL = LazyStudy(
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory) -> xr.Dataset:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MVTHEORY_CACHE", str(tmp_path_factory.mktemp("cache")))
-        return SMALL.run()
+def data() -> xr.Dataset:
+    return SMALL.run()
 
 
 def test_data_sets_do_not_depend_on_each_other(data: xr.Dataset) -> None:

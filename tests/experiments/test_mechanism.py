@@ -13,6 +13,8 @@ from mvtheory.measurement import error_rate, over_draws
 from mvtheory.model import PatchNets, SReLU
 from mvtheory.training import Schedule, train
 
+pytestmark = pytest.mark.slow
+
 TASK = MultiView(k=8, P=20, d=64, C_p=2, C_weak=1, s=5.0, weak=(0.3, 0.3), noise_signal=0.05, noise_background=0.2)
 SEEDS, TEACHERS = (1, 2, 3), 5
 RANGES = {"single": (0.3, 0.6), "ensemble": (0.0, 0.2), "distill": (0.0, 0.45), "lottery": (0.8, 1.0)}

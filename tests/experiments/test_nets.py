@@ -1,17 +1,16 @@
 """The book's nets in a small setting: who is trained on what, and that chapters share the work."""
 
-import os
-import subprocess
-import sys
+import runpy
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from hand_made import small
 
 from mvtheory import training
-from mvtheory.data import MultiView
 from mvtheory.distillation import Distillation, OnOff, Temperature
+from mvtheory.experiments import base
 from mvtheory.experiments.base import DRAWS
 from mvtheory.experiments.nets import (
     Draw,
@@ -24,19 +23,12 @@ from mvtheory.experiments.settings import NET_SETTING, STUDENT_SETTING
 from mvtheory.persistence.store import LockedError
 from mvtheory.training import Schedule, train
 
-SMALL = replace(
-    STUDENT_SETTING,
-    task=MultiView(k=3, P=6, d=12, s=1.0, noise_background=0.2),
-    n_multi_view=40,
-    n_single_view=1,
-    m=3,
-    members=3,
-    students=2,
-    averaged=2,
-    schedule=Schedule(steps=30, stop_loss=0.5, warn=False),
-    distillation_schedule=Schedule(steps=5, warn=False),
-    test_single_view=50,
-    test_multi_view=20,
+SMALL = small(STUDENT_SETTING)
+LEARNED = replace(
+    SMALL,
+    sigma_0=0.3,
+    schedule=Schedule(steps=100, stop_loss=0.1, eta=3000.0, max_change=0.3, warn=False),
+    distillation_schedule=Schedule(steps=5, eta=100.0, warn=False),
 )
 
 
@@ -54,7 +46,7 @@ def test_no_seed_serves_twice():
 
 def test_a_draw_has_the_sizes_of_its_setting_and_its_own_frame():
     draw, other = Draw(1, SMALL), Draw(2, SMALL)
-    assert [len(draw.train), len(draw.test_single_view), len(draw.test_multi_view)] == [41, 50, 20]
+    assert [len(draw.train), len(draw.test_single_view), len(draw.test_multi_view)] == [41, 60, 20]
     assert int(draw.train.single_view.sum()) == 1
     assert draw.test_single_view.single_view.all()
     assert not draw.test_multi_view.single_view.any()
@@ -64,6 +56,16 @@ def test_a_draw_has_the_sizes_of_its_setting_and_its_own_frame():
         count = torch.bincount(draw.train.y[kind], minlength=3)
         assert count.max() - count.min() <= 1
     assert not torch.equal(draw.test_single_view.strength, other.test_single_view.strength)
+
+
+@pytest.mark.parametrize("kind", ["single_view", "multi_view"])
+def test_no_test_input_is_a_training_input(kind):
+    """Of one seed and one size, samples would be the same."""
+    few = dict.fromkeys(("n_single_view", "n_multi_view"), 0) | dict.fromkeys((f"n_{kind}", f"test_{kind}"), 30)
+    draw = Draw(1, replace(SMALL, **few))
+    train, test = (data.x.flatten(1) for data in (draw.train, getattr(draw, f"test_{kind}")))
+    assert train.shape == test.shape
+    assert torch.cdist(train, test).min() > 0.1
 
 
 def test_members_and_students_are_nets_that_differ_by_seed_alone():
@@ -80,17 +82,20 @@ def test_members_and_students_are_nets_that_differ_by_seed_alone():
 
 @pytest.mark.parametrize("teacher", ["ensemble", "single"])
 def test_a_student_goes_on_from_its_labels_with_its_teacher(teacher):
-    draw = Draw(1, SMALL)
+    draw = Draw(1, LEARNED)
     base = singles(draw)
-    G = base.outputs["train"][:3]
-    G = torch.stack([G.mean(0)] * 2) if teacher == "ensemble" else G[:2]
-    rule = OnOff(threshold=0.1 if teacher == "ensemble" else 0.3)  # one of three members is on
-    objective = Distillation(draw.train.y, G, rule, SMALL.weight)
-    by_hand = train(base.students.nets, draw.train, objective, SMALL.distillation_schedule).nets
-    distilled = distilled_students(draw, teacher)
-    torch.testing.assert_close(distilled.nets.W, by_hand.W)
-    assert not torch.equal(distilled.nets.W, base.students.nets.W)
-    assert not torch.equal(distilled.nets.W, distilled_students(draw, teacher, Temperature()).nets.W)
+    F = base.outputs["train"]
+    baseline = (2 / 3) ** 2 / 2  # half of the inputs that hold neither view of a class
+    rule = OnOff(threshold=0.1 if teacher == "ensemble" else 0.3, baseline_quantile=baseline)  # one of three is on
+
+    def by_hand(G, weight=LEARNED.weight):
+        objective = Distillation(draw.train.y, G, rule, weight)
+        return train(base.students.nets, draw.train, objective, LEARNED.distillation_schedule).nets.W
+
+    W = distilled_students(draw, teacher).nets.W
+    torch.testing.assert_close(W, by_hand(torch.stack([F[:3].mean(0)] * 2) if teacher == "ensemble" else F[:2]))
+    for other in (by_hand(F[1:3]), by_hand(F[:2], 1.0), distilled_students(draw, teacher, Temperature()).nets.W):
+        assert (W - other).abs().max() > 0.01
 
 
 def test_what_was_trained_once_is_not_trained_again(monkeypatch):
@@ -155,17 +160,17 @@ def test_a_trained_average_starts_from_the_first_seeds():
     assert moved[0].norm() < 0.9 * moved[1].norm()
 
 
-def test_full_mode_takes_five_times_the_data_sets_and_begins_with_the_same():
-    code = "from mvtheory.experiments.base import DRAWS; print(*DRAWS)"
-    found = {}
-    for mode in ("0", "1", "yes"):
-        run = subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, "MVTHEORY_FULL": mode}
-        )
-        found[mode] = [int(word) for word in run.stdout.split()]
-    assert len(found["1"]) == 5 * len(found["0"])
-    assert found["1"][: len(found["0"])] == found["0"]
-    assert run.stderr.strip().endswith("environment variable MVTHEORY_FULL must be one of '0', '1'; got 'yes'")
+def test_full_mode_takes_five_times_the_data_sets_and_begins_with_the_same(monkeypatch):
+    def draws(mode):
+        """Execute the module anew, as a process with this environment does when it imports it."""
+        monkeypatch.setenv("MVTHEORY_FULL", mode)
+        return runpy.run_path(base.__file__)["DRAWS"]
+
+    usual, full = draws("0"), draws("1")
+    assert len(full) == 5 * len(usual)
+    assert full[: len(usual)] == usual
+    with pytest.raises(ValueError, match="environment variable MVTHEORY_FULL must be one of '0', '1'; got 'yes'"):
+        draws("yes")
 
 
 def test_bad_input_is_named():

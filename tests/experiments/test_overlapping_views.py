@@ -36,10 +36,8 @@ DIAL = DialStudy(
 
 
 @pytest.fixture(scope="module")
-def small(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MVTHEORY_CACHE", str(tmp_path_factory.mktemp("cache")))
-        return DIAL.run()
+def small():
+    return DIAL.run()
 
 
 def along(single, overlaps=(0.0, 0.5, 1.0), **more):

@@ -44,11 +44,6 @@ SMALL = replace(
 TINY = PaperRule((1, 2), k=5, inputs=10, setting=SMALL)
 
 
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("MVTHEORY_CACHE", str(tmp_path))
-
-
 def test_the_lost_view_comes_first_where_it_grows_faster_than_any_shortcut():
     task = MultiView(k=3, P=14, d=8, C_p=2, C_weak=1, s=1.5, main=(1.0, 1.0), weak=(0.9, 0.9))
     draw = Draw(1, replace(NOISE_FREE, task=task))

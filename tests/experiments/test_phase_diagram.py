@@ -16,11 +16,6 @@ DRAWS = (301, 302, 303)
 SMALL = replace(NOISE_FREE, n_multi_view=400, test_single_view=400)
 
 
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("MVTHEORY_CACHE", str(tmp_path))
-
-
 def test_the_map_has_both_sides():
     diagram = PhaseDiagram(draws=(301,), q=(3,), scale=(0.01, 1.0), varrho=(6.0,), setting=SMALL)
     data = diagram.run()
@@ -84,6 +79,7 @@ def ensembles(weaken=1.0):
     return errors
 
 
+@pytest.mark.slow
 def test_verdicts_turn_when_the_mechanism_is_changed():
     assert verdict(singles(), 0.4, 0.55) == "holds"
     assert verdict(singles(activation=SReLU(2, 12.0)), 0.4, 0.55) == "fails"  # the exponent

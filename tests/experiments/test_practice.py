@@ -1,17 +1,14 @@
 """The models that the chapter on practice diagnoses, and its two claims on small settings."""
 
-import os
-import subprocess
-import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from hand_made import small
 from sklearn.datasets import load_digits
 from sklearn.tree import DecisionTreeClassifier
 
-from mvtheory.data import MultiView
 from mvtheory.diagnose import diagnose
 from mvtheory.experiments import measure, practice
 from mvtheory.experiments.base import select
@@ -21,24 +18,12 @@ from mvtheory.experiments.settings import NET_SETTING
 from mvtheory.model import PatchNets
 from mvtheory.training import Schedule, train
 
-SMALL = replace(
-    NET_SETTING,
-    task=MultiView(k=3, P=6, d=12, s=1.0, noise_background=0.3),
-    n_multi_view=40,
-    n_single_view=1,
-    m=3,
-    members=3,
-    ensembles=1,
-    schedule=Schedule(steps=30, stop_loss=0.5, warn=False),
-    test_single_view=50,
-    test_multi_view=20,
-)
+SMALL = small(NET_SETTING, ensembles=1)
 MIXTURE = MixtureNets((1, 2), n=100, test=50, nets=3, m=2, schedule=Schedule(steps=20, warn=False))
 
 
 @pytest.fixture(autouse=True)
-def own_cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("MVTHEORY_CACHE", str(tmp_path))
+def forget():
     views_diagnoses.cache_clear()
 
 
@@ -157,8 +142,3 @@ def test_initial_weights_leave_the_global_generator_alone():
 def test_bad_models(arguments, message):
     with pytest.raises(ValueError, match=message):
         DigitModels(**arguments)
-
-
-def test_import_loads_no_data():
-    code = "import sys, mvtheory.experiments.practice; sys.exit('sklearn' in sys.modules)"
-    subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "PYTHONPATH": ""})

@@ -31,13 +31,6 @@ TANGENT = MultiViewFeatures(draws=(7, 8), kind="tangent", widths=(1, 2), nets=3,
 RELU = replace(TANGENT, kind="ReLU", widths=(3, 8))
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _cache(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MVTHEORY_CACHE", str(tmp_path_factory.mktemp("cache")))
-        yield
-
-
 @pytest.mark.parametrize("study", [TANGENT, RELU], ids=["tangent", "ReLU"])
 def test_data_sets_do_not_depend_on_each_other(study):
     with one_thread():

@@ -6,37 +6,21 @@ from itertools import combinations
 import numpy as np
 import pytest
 import torch
+from hand_made import small
 from reference import refused
 
-from mvtheory.data import MultiView
 from mvtheory.distillation import OnOff
 from mvtheory.experiments import measure, regime
 from mvtheory.experiments.control_variate import lottery_control_variate
 from mvtheory.experiments.distilling import distill
 from mvtheory.experiments.nets import Draw, distilled_students, singles
 from mvtheory.experiments.problem import NOISE_FREE, Problem, vary
-from mvtheory.experiments.settings import NET_SETTING, STUDENT_SETTING, Setting
+from mvtheory.experiments.settings import NET_SETTING, STUDENT_SETTING
 from mvtheory.reduced.reduction import OwnViewNets
 from mvtheory.training import Schedule
 
 DRAWS = (11, 12, 13)
-SMALL = Setting(
-    task=MultiView(k=3, P=6, d=12, s=1.0, noise_background=0.2),
-    n_multi_view=40,
-    n_single_view=1,
-    m=3,
-    members=3,
-    students=1,
-    schedule=Schedule(steps=60, stop_loss=0.3, eta=500.0, warn=False),
-    distillation_schedule=Schedule(steps=5, warn=False),
-    test_single_view=60,
-    test_multi_view=20,
-)
-
-
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("MVTHEORY_CACHE", str(tmp_path))
+SMALL = small(STUDENT_SETTING, students=1, schedule=Schedule(steps=60, stop_loss=0.3, eta=500.0, warn=False))
 
 
 def mean_error(nets, chosen):

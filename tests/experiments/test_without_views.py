@@ -46,10 +46,8 @@ SMALL = StructureStudy(
 
 
 @pytest.fixture(scope="module")
-def small(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MVTHEORY_CACHE", str(tmp_path_factory.mktemp("cache")))
-        return SMALL.run()
+def small():
+    return SMALL.run()
 
 
 @pytest.fixture(scope="module")
@@ -146,9 +144,8 @@ def test_studies_differ_where_they_say():
     assert replace(STUDIES["noise"], flipped=0.0) == STUDIES["mixture"]
 
 
-def test_the_gain_goes_with_the_second_view(tmp_path, monkeypatch):
+def test_the_gain_goes_with_the_second_view():
     """The same code finds a large gain with two views, and none where one was shown."""
-    monkeypatch.setenv("MVTHEORY_CACHE", str(tmp_path))
     gains = {}
     for name in ("two views", "one view"):
         brief = replace(STUDIES[name].distillation_schedule, steps=1)

@@ -1,9 +1,6 @@
 """The digits: no test image is trained on, the nets are what they say, training follows its formulas."""
 
 import math
-import os
-import subprocess
-import sys
 from dataclasses import replace
 
 import pytest
@@ -266,8 +263,3 @@ def test_bad_training(split):
     with pytest.raises(ValueError, match=r"pairs.images must be finite"):
         fit(nets, replace(train, images=train.images / 0))
     assert all(torch.equal(a, b) for a, b in zip(before, nets.parameters(), strict=True))
-
-
-def test_import_loads_no_data():
-    code = "import sys, mvtheory.images.digits; sys.exit('sklearn' in sys.modules)"
-    subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "PYTHONPATH": ""})

@@ -32,6 +32,7 @@ from mvtheory import (
     save,
     train,
 )
+from mvtheory.persistence import sources
 from mvtheory.persistence.checkpoint import Checkpoint
 from mvtheory.persistence.identity import identity
 from mvtheory.persistence.store import LockedError, StoreError, load
@@ -309,6 +310,18 @@ def test_going_on_with_other_software_is_told(stopped, monkeypatch):
     monkeypatch.setattr("mvtheory.training.torch.__version__", "9.9")
     with pytest.warns(UserWarning, match="run: goes on with other version of torch; the last bits may differ"):
         assert same(train(*task, checkpoint=path), whole)
+
+
+def test_going_on_with_other_sources_is_told(stopped, monkeypatch):
+    """The code of the user's own is a part of the task; that of the package is not."""
+    task, whole, path = stopped
+    monkeypatch.setattr("mvtheory.persistence.sources._version", lambda root: f"{root} of another version")
+    sources._digest.cache_clear()
+    try:
+        with pytest.warns(UserWarning, match="goes on with other sources of the package; the last bits may differ"):
+            assert same(train(*task, checkpoint=path), whole)
+    finally:
+        sources._digest.cache_clear()
 
 
 def test_one_process_at_a_time(tmp_path, steps):

@@ -7,10 +7,13 @@ import time
 from pathlib import Path
 
 import jupyter_client.manager
+import pytest
 from killed import THINGS
 
 from mvtheory.persistence.identity import identity
 from mvtheory.training import Run
+
+pytestmark = pytest.mark.slow
 
 
 def test_killed_at_random_moments_training_goes_on_to_the_same_bits(tmp_path):

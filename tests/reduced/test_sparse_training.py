@@ -79,6 +79,13 @@ def test_each_net_stops_when_it_has_learned_everything():
     assert torch.allclose(fast.loss, slow.history.loss[-1], rtol=0.02)
 
 
+def test_a_net_does_not_stop_while_a_training_input_is_wrong():
+    nets, data = problem(n_single_view=0)
+    fast = train_reduced(nets, data, Schedule(steps=2000, stop_loss=1e9, eta=2000.0))
+    assert (fast.error == 0).all()
+    assert fast.steps.max() > 1  # some nets are right from the start
+
+
 def test_a_net_does_not_depend_on_the_others():
     nets, data = problem()
     schedule = Schedule(steps=300, stop_loss=0.05, eta=2000.0, warn=False)

@@ -18,6 +18,7 @@ def cluster(n_workers):
     return distributed.Client(n_workers=n_workers, threads_per_worker=1, processes=True, dashboard_address=None)
 
 
+@pytest.mark.slow
 def test_a_worker_of_a_dask_cluster_is_killed_and_nothing_is_lost_or_counted_twice(tmp_path, log):  # noqa: F811
     widths = range(24)
     sweep = logging(logged, log, tmp_path / "store", widths, nap=0.1)
@@ -44,6 +45,7 @@ def test_a_worker_of_a_dask_cluster_is_killed_and_nothing_is_lost_or_counted_twi
     assert sum(begun.values()) <= 24 + 2 * 3  # only what was in hand a second time: two cells a worker
 
 
+@pytest.mark.slow
 def test_a_cell_that_kills_its_dask_worker_stops_no_other(tmp_path, log):  # noqa: F811
     with (
         dask.config.set({"distributed.scheduler.allowed-failures": 0}),
@@ -64,6 +66,7 @@ def test_a_cluster_without_workers_ends_the_sweep(tmp_path, monkeypatch):
         Sweep(area, {"width": [1], "height": [2]}, store=tmp_path).run("dask", progress=False)
 
 
+@pytest.mark.slow
 def test_a_cluster_that_drops_the_cells_in_hand_ends_the_sweep(tmp_path, monkeypatch):
     write = Cells.write
     with cluster(1) as client:
