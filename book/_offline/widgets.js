@@ -81,8 +81,8 @@
     return Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
   }
 
-  /** The theme turns <i> into <svg>, and the original looks for <i>: it would throw, and every link after it would die. */
-  function repairPlay({ PlayView }) {
+  /** Name the buttons of a player for screen readers, with the state of its first one. */
+  function namePlayButtons({ PlayView }) {
     PlayView.prototype.updatePlaying = function () {
       const playing = this.model.get("playing");
       this.playPauseButton.innerHTML = `<i class="fa fa-${playing ? "pause" : "play"}" aria-hidden="true"></i>`;
@@ -118,7 +118,7 @@
     const saved = document.querySelector(STATE);
     if (!saved) return;
     const classes = await loadClasses();
-    repairPlay(classes);
+    namePlayButtons(classes);
     await classes.load_ipython_extension(); // adds the styles
     const manager = new StaticManager(classes, JSON.parse(saved.textContent).state);
     await Promise.all(Object.keys(manager.state).map((id) => manager.get_model(id))); // links are in no view
