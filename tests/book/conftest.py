@@ -113,7 +113,7 @@ class Visit:
             self.page.evaluate("MathJax.startup.promise.then(() => true)")
         if self.page.locator("script[type*=widget-view]").count():
             self.page.wait_for_selector("html[data-widgets=alive]")
-        self.page.wait_for_timeout(200)  # the theme turns icons into pictures
+        self.page.wait_for_timeout(200)  # links between widgets settle
 
 
 @contextmanager
