@@ -17,8 +17,9 @@ book: $(VENV)/.ready
 	@# A failed build forgets what it read: a warning must be met again by the next build, not skipped as already read.
 	@export PATH="$(abspath $(BIN)):$$PATH"; echo "$(BUILD)"; $(BUILD) || { rm -rf _build/.doctrees; exit 1; }
 
-# Two processes of one thread; the tests of a module stay together, since they share what they train.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadscope
+# Two processes of one thread; the tests of a module stay together, since they share what they train. Bytecode is kept,
+# whatever the environment says: to compile the tests takes longer than most of them.
+PYTEST := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadscope
 
 # All tests that need no built book, except those marked slow: in about a minute.
 check: $(VENV)/.ready
@@ -28,7 +29,7 @@ check: $(VENV)/.ready
 test: $(VENV)/.ready chromium
 	$(PYTEST) --no-loadscope-reorder
 
-# Change the core in small ways, one at a time: each change should make one of the nearest tests fail.
+# Change the core in small ways, one at a time: each change should make one of the nearest tests fail. About ten minutes.
 mutants: $(VENV)/.ready
 	$(BIN)/python -m pip install --quiet --no-deps --requirement benchmarks/mutants.txt
 	$(BIN)/mutmut run

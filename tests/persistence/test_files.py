@@ -157,3 +157,8 @@ def test_what_the_system_calls_a_kind_of_error_stays_one(tmp_path):
         write_atomic(tmp_path, b"")
     assert not list(tmp_path.parent.glob(".*.tmp"))
     assert not files._is_file(tmp_path)
+
+
+def test_others_may_read_a_file_and_only_its_owner_write(tmp_path):
+    write_atomic(tmp_path / "run", b"nets")
+    assert (tmp_path / "run").stat().st_mode & 0o777 == 0o644

@@ -16,6 +16,7 @@ from mvtheory import (
     error_rate,
     train,
 )
+from mvtheory.engine import backend
 from mvtheory.reduced.reduction import reduce_to_all_views, reduce_to_own_views
 from mvtheory.training import loss_and_gradient
 
@@ -123,6 +124,19 @@ def test_own_products_are_exact_where_classes_do_not_meet():
     small, strengths, _ = reduce_to_own_views(nets, data, views)
     F, G = nets(data.x), small(strengths.x)
     torch.testing.assert_close(F, G, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["torch", "compiled"])
+def test_nets_of_own_products_hide_no_nan(name):
+    small, reduced, _ = reduce_to_own_views(*problem())
+    W = small.W.clone()
+    W[1, 2, 0, 1] = torch.nan  # one product of net 1, with the second view of class 2
+    with backend(name):
+        F = replace(small, W=W)(reduced.x)
+    expected = torch.zeros_like(F, dtype=torch.bool)
+    expected[1, :, 2] = reduced.x[:, 2, 1, 1] > 0  # where the view is present
+    assert torch.equal(F.isnan(), expected)
+    assert expected.any()
 
 
 def test_own_products_run_the_lottery():
