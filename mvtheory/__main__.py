@@ -26,23 +26,30 @@ A claim:
 The exit status is 0 if all went well, 1 if a cell or a claim failed, and 2 if the command could not be carried out: the
 file or an option is wrong, the table cannot be saved, or the Dask cluster has no workers.
 
-A file names Python code, which is imported and called: run only files whose authors you trust, in folders whose
-authors you trust.
+The file of a sweep may name any Python function, which is imported and called with the rights of who runs it: run only
+files whose authors you trust. The function's module must lie in the folder of the file or be installed; `--trust` names
+other folders. The cells of a store are taken as they are, so it must be a folder that only those you trust can write.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib
+import importlib.util
 import inspect
 import os
+import site
 import sys
+import sysconfig
 import tomllib
+import traceback
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from mvtheory.persistence.files import read_file
+from mvtheory.training import Diverged
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -66,12 +73,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 0
         if options.file is None:
             raise UsageError("file must be given; see --help")
-        table, failed = _run(options)
-        try:
-            if options.save:
-                _save(table, options.save.expanduser())
-        finally:  # what was computed is shown, if not saved
-            _print(table.to_string(index=False))
+        table, failed, error = _run(options)
+        if len(table) or not error:
+            try:
+                if options.save:
+                    _save(table, options.save.expanduser())
+            finally:  # what was computed is shown, if not saved
+                _print(table.to_string(index=False))
+        if error:  # of a claim, after those that were measured
+            raise error
         return 1 if failed else 0
     except UsageError as reason:
         print(f"mvtheory: {reason}", file=sys.stderr)
@@ -93,12 +103,15 @@ def _parser() -> argparse.ArgumentParser:
         "--scheduler", metavar="ADDRESS", help="address of a Dask scheduler, such as tcp://10.0.0.1:8786"
     )
     group.add_argument("--store", metavar="FOLDER", help="folder of the finished cells")
+    group.add_argument(
+        "--trust", type=Path, metavar="FOLDER", action="append", help="folder of the study's module, if another"
+    )
     group.add_argument("--retry", action="store_true", default=None, help="recompute cells that failed")
     return parser
 
 
-def _run(options: argparse.Namespace) -> tuple[DataFrame, bool]:
-    """Run the sweep or measure the claims of the file; return the table, and whether something failed."""
+def _run(options: argparse.Namespace) -> tuple[DataFrame, bool, BaseException | None]:
+    """Run what the file says; return the table, whether a part of it failed, and the error that ended it."""
     if options.save and options.save.suffix not in FORMATS:
         raise UsageError(f"--save must end in one of {', '.join(FORMATS)}; got {options.save}")
     content = _read(options.file)
@@ -107,10 +120,11 @@ def _run(options: argparse.Namespace) -> tuple[DataFrame, bool]:
     kind = content.pop("kind", None)
     if kind == "sweep":
         _only(options.file, content, SWEEP, needed=("study", "grid"))
-        return _sweep(options.file, content | given, progress=not options.quiet)
+        function = _study(options.file, content.pop("study"), options.trust or [])
+        return *_sweep(options.file, function, content | given, progress=not options.quiet), None
     if kind == "claim":
-        if given:
-            raise UsageError(f"--{next(iter(given))} is for sweeps; {options.file} has kind 'claim'")
+        for name in [*given, *(["trust"] if options.trust else [])]:
+            raise UsageError(f"--{name} is for sweeps; {options.file} has kind 'claim'")
         _only(options.file, content, CLAIM, needed=("claim",))
         return _claims(options.file, content)
     raise UsageError(f"{options.file}: kind must be one of 'sweep', 'claim'; got {kind!r}")
@@ -118,7 +132,7 @@ def _run(options: argparse.Namespace) -> tuple[DataFrame, bool]:
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        content = tomllib.loads(file.read_text(encoding="utf-8-sig"))
+        content = tomllib.loads(read_file(file).decode("utf-8-sig"))
         repr(content)  # raises an error where numbers or tables are too large for messages
         return content
     except OSError as error:
@@ -136,10 +150,9 @@ def _only(file: Path, content: Mapping[str, Any], allowed: Sequence[str], needed
             raise UsageError(f"{file}: {key} must be given")
 
 
-def _sweep(file: Path, content: dict[str, Any], progress: bool) -> tuple[DataFrame, bool]:
+def _sweep(file: Path, function: Callable, content: dict[str, Any], progress: bool) -> tuple[DataFrame, bool]:
     from mvtheory.sweeps import Sweep
 
-    function = _study(file, content.pop("study"))
     options = {name: content.pop(name) for name in ("backend", "jobs", "scheduler", "retry") if name in content}
     try:
         with warnings.catch_warnings():
@@ -151,8 +164,8 @@ def _sweep(file: Path, content: dict[str, Any], progress: bool) -> tuple[DataFra
     return table, bool(table["cell_error"].notna().any())
 
 
-def _study(file: Path, name: Any) -> Callable:
-    """Return the function of a name of --list, or of a module and a name in it."""
+def _study(file: Path, name: Any, trusted: Sequence[Path]) -> Callable:
+    """Return the function of a name of --list, or of a module and a name in it that may be imported."""
     from mvtheory.experiments.scale import STUDIES
     from mvtheory.sweeps.workers import describe_error
 
@@ -162,13 +175,33 @@ def _study(file: Path, name: Any) -> Callable:
     if not isinstance(name, str) or ":" not in name:
         raise UsageError(f"{file}: {allowed}; got {name!r}")
     module, _, attribute = name.partition(":")
+    folders = [folder.expanduser().resolve() for folder in (file.parent, *trusted)]
+    sys.path += [str(folder) for folder in folders if str(folder) not in sys.path]
     try:
+        _check_trusted(file, module.partition(".")[0], folders)
         return getattr(importlib.import_module(module), attribute)
+    except UsageError:
+        raise
     except (Exception, SystemExit) as error:  # of any module
         raise UsageError(f"{file}: {allowed}; got {name!r}: {describe_error(error)}") from None
 
 
-def _claims(file: Path, content: Mapping[str, Any]) -> tuple[DataFrame, bool]:
+def _check_trusted(file: Path, root: str, folders: Sequence[Path]) -> None:
+    """Raise an error, before anything is imported, unless a module lies in one of the folders or is installed."""
+    spec = importlib.util.find_spec(root)
+    if spec is None or not (spec.has_location or spec.submodule_search_locations):
+        return  # there is no such module, or it is part of Python
+    installed = [*sysconfig.get_paths().values(), *site.getsitepackages(), str(Path(__file__).parent)]
+    allowed = [*folders, *(Path(path).resolve() for path in installed)]
+    for place in map(Path, spec.submodule_search_locations or [str(spec.origin)]):
+        if not any(place.resolve().is_relative_to(folder) for folder in allowed):
+            raise UsageError(
+                f"{file}: study must lie in the folder of the file or be installed; got {place}: if you trust it, add "
+                f"--trust {place.parent}"
+            )
+
+
+def _claims(file: Path, content: Mapping[str, Any]) -> tuple[DataFrame, bool, BaseException | None]:
     from pandas import DataFrame
 
     from mvtheory.claims import COLUMNS, table_cells
@@ -195,12 +228,29 @@ def _claims(file: Path, content: Mapping[str, Any]) -> tuple[DataFrame, bool]:
         except (TypeError, ValueError) as error:
             raise UsageError(f"{file}: {' '.join(str(error).split())}") from None
         claims.append((name, options))
-    measured = [measure(name, **options) for name, options in claims]
+    measured, ended = [], None
+    for name, options in claims:
+        try:
+            measured.append(measure(name, **options))
+        except BaseException as error:  # what was measured so far is not lost
+            ended = _explained(file, name, error) if options else error
+            break
     table = DataFrame([(claim.id, *table_cells(claim)) for claim in measured], columns=list(COLUMNS))
     failed = [claim.id for claim in measured if claim.verdict == "fails"]
     for name in failed:
         print(f"mvtheory: the claim {name!r} fails", file=sys.stderr)
-    return table, bool(failed)
+    return table, bool(failed), ended
+
+
+def _explained(file: Path, name: str, error: BaseException) -> BaseException:
+    """Return an error of a claim as one of the file if the package raised it itself, as its checks of values do.
+
+    What a library raises, or any other kind of error, is a fault of the package, which needs its traceback.
+    """
+    raised_by = Path(traceback.extract_tb(error.__traceback__)[-1].filename)
+    if isinstance(error, TypeError | ValueError | Diverged) and raised_by.is_relative_to(Path(__file__).parent):
+        return UsageError(f"{file}: claim {name!r}: {' '.join(str(error).split())}")
+    return error
 
 
 def _changed(file: Path, name: str, setting: Any, changes: Any) -> Any:

@@ -1,8 +1,8 @@
 """Argument checks: each error names the argument, the value given and what is allowed.
 
 Every function raises `TypeError` for a value of the wrong type and `ValueError` for one out of
-range. It returns the value, numbers as a plain `int` or `float`, so that a check can be used in an
-assignment. Arrays are NumPy arrays or torch tensors; neither library is imported here.
+range. It returns the value, numbers as a plain `int` or `float` and labels as int64, so that a check
+can be used in an assignment. Arrays are NumPy arrays or torch tensors; neither library is imported here.
 """
 
 import math
@@ -22,6 +22,25 @@ def check_int(name: str, value: Any, low: int | None = None, high: int | None = 
     if (low is not None and number < low) or (high is not None and number > high):
         raise ValueError(f"{name} must be {allowed}; got {value!r}")
     return number
+
+
+def check_seed(name: str, value: Any, count: int = 1) -> int:
+    """Return `value` as the first of `count` seeds in a row that torch's generators take, 0 to 2^64 - 1."""
+    return check_int(name, check_int(name, value, low=0), high=2**64 - count)
+
+
+def check_bool(name: str, value: Any) -> bool:
+    """Return `value`, True or False."""
+    if not isinstance(value, bool):
+        raise TypeError(f"{name} must be True or False; got {value!r}")
+    return value
+
+
+def check_type(name: str, value: Any, kind: type) -> Any:
+    """Return `value`, an instance of `kind`, which may be a protocol; a class is no instance."""
+    if not isinstance(value, kind) or isinstance(value, type):
+        raise TypeError(f"{name} must be of type {kind.__name__}; got {value!r}")
+    return value
 
 
 def check_number(
@@ -90,11 +109,13 @@ def check_finite(name: str, array: Any) -> Any:
     return array
 
 
-def check_labels(name: str, y: Any, k: int) -> Any:
-    """Return `y`, a non-empty vector of integer classes from 0 to ``k - 1``."""
-    if "int" not in str(y.dtype):
-        raise TypeError(f"{name} must hold integers; got dtype {y.dtype}")
+def check_labels(name: str, y: Any, k: int | None = None) -> Any:
+    """Return `y` as int64, a non-empty vector of integer classes from 0 to ``k - 1``; of any, if `k` is None."""
+    if "int" not in str(getattr(y, "dtype", "")):
+        given = f"dtype {y.dtype}" if hasattr(y, "dtype") else type(y).__name__
+        raise TypeError(f"{name} must hold integers; got {given}")
     check_shape(name, y, ("n",))
-    if y.min() < 0 or y.max() >= k:
-        raise ValueError(f"{name} must hold classes 0 to {k - 1}; got {int(y.min())} to {int(y.max())}")
-    return y
+    whole = y.long() if hasattr(y, "long") else y.astype("int64")
+    if k is not None and (whole.min() < 0 or whole.max() >= k):
+        raise ValueError(f"{name} must hold classes 0 to {k - 1}; got {int(whole.min())} to {int(whole.max())}")
+    return whole

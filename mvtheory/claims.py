@@ -13,15 +13,15 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
 from typing import Any
 
-from mvtheory._check import check_choice, check_number
+from mvtheory._check import check_choice, check_number, check_type
 from mvtheory.measurement import Estimate
-from mvtheory.persistence.files import write_atomic
+from mvtheory.persistence.files import read_file, write_atomic
 
 __all__ = ["CLAIM_MIME", "COLUMNS", "KINDS", "SOURCES", "Claim", "Ledger", "table_cells"]
 
@@ -75,10 +75,10 @@ class Claim:
     raw: Estimate | None = None
 
     def __post_init__(self) -> None:
-        if not re.fullmatch("[a-z0-9-]+", self.id):
+        if not re.fullmatch("[a-z0-9-]+", check_type("id", self.id, str)):
             raise ValueError(f"id must be lower-case letters, digits and hyphens; got {self.id!r}")
         for name in ("statement", "chapter", "setting", "unit"):
-            if not getattr(self, name).strip():
+            if not check_type(name, getattr(self, name), str).strip():
                 raise ValueError(f"{name} must not be empty; got {getattr(self, name)!r}")
         check_choice("source", self.source, SOURCES)
         check_choice("kind", self.kind, KINDS)
@@ -87,6 +87,9 @@ class Claim:
             raise ValueError("measured and seconds must be given together")
         if self.raw is not None and self.measured is None:
             raise ValueError("raw must be given together with measured")
+        for name in ("measured", "raw"):
+            if getattr(self, name) is not None:
+                check_type(name, getattr(self, name), Estimate)
         if self.seconds is not None:
             check_number("seconds", self.seconds, 0)
 
@@ -192,6 +195,8 @@ class Claim:
 def _range(predicted: tuple[float, float]) -> tuple[float, float]:
     """Return the ends of a range as floats."""
     try:
+        if isinstance(predicted, Set | Mapping):
+            raise TypeError("no order")
         low, high = (float(check_number("predicted", end)) if math.isfinite(end) else end for end in predicted)
     except (TypeError, ValueError):
         low = high = math.nan
@@ -242,9 +247,9 @@ class Ledger:
     def from_json(cls, path: str | Path) -> Ledger:
         """Read what `to_json` wrote; any other content raises a `ValueError` that names the file."""
         try:
-            content = json.loads(Path(path).read_text(encoding="utf-8"))
+            content = json.loads(read_file(path))
             return cls(Claim.from_dict(fields) for fields in content["claims"])
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, RecursionError) as error:
             raise ValueError(f"{path} is not a ledger of claims: {error}") from error
 
     def __str__(self) -> str:

@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from mvtheory._check import check_choice, check_int, check_number
+from mvtheory._check import check_bool, check_choice, check_int, check_number, check_seed
 
 __all__ = ["FRAMES", "MultiView", "Sample", "orthonormal_frame"]
 
@@ -161,7 +161,7 @@ class MultiView:
         for name in ("rho", "Gamma", "gamma", "noise_signal", "noise_background"):
             check_number(name, getattr(self, name), low=0)
         check_choice("frame", self.frame, FRAMES)
-        check_int("frame_seed", self.frame_seed, low=0)
+        check_seed("frame_seed", self.frame_seed)
 
     @property
     def _weak_patches(self) -> int:
@@ -172,7 +172,7 @@ class MultiView:
         """The views v_{i,l}, orthonormal."""
         total = self.k * self.M
         if self.frame == "axes":
-            return torch.eye(self.d)[:total].reshape(self.k, self.M, self.d)
+            return torch.eye(self.d, dtype=torch.float32)[:total].reshape(self.k, self.M, self.d)
         return orthonormal_frame(total, self.d, seed=self.frame_seed).reshape(self.k, self.M, self.d)
 
     def sample(self, n_multi_view: int, n_single_view: int = 0, *, seed: int, balanced: bool = False) -> Sample:
@@ -223,8 +223,8 @@ class MultiView:
         check_int("n_multi_view", n_multi_view, low=0)
         check_int("n_single_view", n_single_view, low=0)
         n = check_int("n_multi_view + n_single_view", n_multi_view + n_single_view, low=1)
-        check_int("seed", seed, low=0)
-        rng = torch.Generator().manual_seed(seed)
+        check_bool("balanced", balanced)
+        rng = torch.Generator().manual_seed(check_seed("seed", seed))
         kept = torch.full((n,), -1)
         if balanced:
             index = torch.cat([torch.arange(n_multi_view), torch.arange(n_single_view)])
@@ -237,7 +237,7 @@ class MultiView:
     def _strengths(self, y: Tensor, kept: Tensor, rng: torch.Generator) -> Tensor:
         """Total strength of every view, shape [n, k, M]; 0 where absent."""
         n, shape = len(y), (len(y), self.k, self.M)
-        present = torch.rand(shape, generator=rng) < self.s / self.k
+        present = torch.rand(shape, generator=rng, dtype=torch.float32) < self.s / self.k
         weak = _uniform(shape, self.weak, rng)
         main = _uniform((n, self.M), self.main, rng)
         single = kept >= 0
@@ -253,7 +253,7 @@ class MultiView:
         count = torch.full(present.shape, self._weak_patches)
         count[torch.arange(n), y] = self.C_p
         count = (count * present).flatten(1)
-        order = torch.rand(n, self.P, generator=rng).argsort(1)
+        order = torch.rand(n, self.P, generator=rng, dtype=torch.float32).argsort(1)
         patch_view = torch.full((n, self.P), -1)
         filled = torch.arange(self.P) < count.sum(1, keepdim=True)
         patch_view[filled] = torch.arange(count.shape[1]).repeat(n).repeat_interleave(count.flatten())
@@ -262,8 +262,9 @@ class MultiView:
     def _patches(self, y: Tensor, strength: Tensor, patch_view: Tensor, rng: torch.Generator) -> Tensor:
         """Return the patches z_p v + sum_v' alpha_{p,v'} v' + xi_p."""
         n, carries = len(strength), patch_view >= 0
-        scale = torch.where(carries, self.noise_signal, self.noise_background) / self.d**0.5
-        x = torch.randn(n, self.P, self.d, generator=rng) * scale[..., None]
+        noise = torch.tensor([self.noise_background, self.noise_signal], dtype=torch.float32)
+        scale = noise[carries.long()] / self.d**0.5
+        x = torch.randn(n, self.P, self.d, generator=rng, dtype=torch.float32) * scale[..., None]
         views = self.views.flatten(0, 1)
         if self.gamma > 0:
             alpha = _uniform((n, self.P, len(views)), (0.0, self.gamma), rng)
@@ -293,8 +294,8 @@ def orthonormal_frame(count: int, d: int, *, seed: int) -> Float[Tensor, "count 
     Tensor, shape [count, d]
     """
     check_int("count", count, low=1, high=check_int("d", d, low=1))
-    check_int("seed", seed, low=0)
-    gauss = torch.randn(d, count, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    rng = torch.Generator().manual_seed(check_seed("seed", seed))
+    gauss = torch.randn(d, count, generator=rng, dtype=torch.float64)
     q, r = torch.linalg.qr(gauss)
     # QR fixes the signs by a convention; with the signs of r, q is uniform.
     return (q * torch.sign(torch.diagonal(r))).T.float()
@@ -308,4 +309,4 @@ def _check_pair(name: str, value: tuple[float, float]) -> tuple[float, float]:
 
 def _uniform(shape: tuple[int, ...], bounds: tuple[float, float], rng: torch.Generator) -> Tensor:
     low, high = bounds
-    return low + (high - low) * torch.rand(shape, generator=rng)
+    return low + (high - low) * torch.rand(shape, generator=rng, dtype=torch.float32)

@@ -15,7 +15,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from mvtheory._check import check_finite, check_int, check_labels, check_number, check_shape
+from mvtheory._check import check_finite, check_int, check_labels, check_number, check_shape, check_type
+from mvtheory._tensors import FLOATS, check_tensor
 from mvtheory.engine.elementwise import log_softmax
 from mvtheory.training import CrossEntropy
 
@@ -201,15 +202,18 @@ class Distillation:
     joint: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
-        check_shape("G", self.G, ("L", len(self.y), "k"))
-        check_finite("G", self.G)
-        check_labels("y", self.y, self.G.shape[-1])
+        y, G = check_labels("y", check_tensor("y", self.y)), check_tensor("G", self.G, FLOATS).detach()
+        k = check_shape("G", G, ("L", len(y), "k"))["k"]
+        check_labels("y", y, k)
+        check_finite("G", G)
         check_number("weight", self.weight, low=0)
-        object.__setattr__(self, "G", self.rule.prepare_teacher(self.G))
+        check_type("rule", self.rule, Rule)
+        object.__setattr__(self, "y", y)
+        object.__setattr__(self, "G", self.rule.prepare_teacher(G))
 
     def __call__(self, F: Tensor, rows: Tensor, nets: Tensor) -> tuple[Tensor, Tensor]:
         """Return loss and gradient, see :class:`mvtheory.training.Objective`."""
         loss, dF = CrossEntropy(self.y)(F, rows, nets)
-        G = self.G[nets[:, None], rows].transpose(0, 1)
+        G = self.G[nets[:, None], rows].transpose(0, 1).to(F.dtype)
         penalty, output_grad = self.rule(F, G)
         return loss + self.weight * penalty, torch.add(dF, output_grad, alpha=self.weight)

@@ -9,7 +9,8 @@ import torch.nn.functional as nnf
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from mvtheory._check import check_int, check_number, check_shape
+from mvtheory._check import check_finite, check_int, check_labels, check_number, check_shape
+from mvtheory._tensors import FLOATS, check_tensor, check_views
 from mvtheory.data import Sample
 from mvtheory.model import PatchNets
 
@@ -36,7 +37,7 @@ def average(F: Float[Tensor, "L n k"]) -> Float[Tensor, "n k"]:
     -------
     Tensor, shape [n, k]
     """
-    check_shape("F", F, ("L", "n", "k"))
+    check_shape("F", check_tensor("F", F, FLOATS), ("L", "n", "k"))
     return F.mean(0)
 
 
@@ -54,8 +55,8 @@ def groups(F: Float[Tensor, "L n k"], size: int) -> Float[Tensor, "g n k"]:
     -------
     Tensor, shape [L // size, n, k]
     """
-    check_shape("F", F, ("L", "n", "k"))
-    check_int("size", size, low=1, high=len(F))
+    check_shape("F", check_tensor("F", F, FLOATS), ("L", "n", "k"))
+    size = check_int("size", size, low=1, high=len(F))
     return torch.stack([chunk.mean(0) for chunk in F[: len(F) // size * size].split(size)])
 
 
@@ -71,6 +72,9 @@ class AverageCrossEntropy:
 
     y: Int[Tensor, " n"]
     joint: bool = field(default=True, init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "y", check_labels("y", check_tensor("y", self.y)))
 
     def __call__(self, F: Tensor, rows: Tensor, nets: Tensor) -> tuple[Tensor, Tensor]:
         """Return loss and gradient, see :class:`mvtheory.training.Objective`."""
@@ -98,8 +102,7 @@ def view_outputs(nets: PatchNets, views: Float[Tensor, "k M d"], z: float = 1.0)
     Tensor, shape [L, k, M]
     """
     check_number("z", z, low=0, open_low=True)
-    check_shape("views", views, (nets.W.shape[1], "M", nets.W.shape[-1]))
-    own = torch.einsum("lkrd,kvd->lkrv", nets.W, views)
+    own = torch.einsum("lkrd,kvd->lkrv", nets.W, check_views("views", views, nets.W))
     return nets.activation.value_and_slope(z * own)[0].sum(2)
 
 
@@ -123,7 +126,7 @@ def learned_views(nets: PatchNets, views: Float[Tensor, "k M d"], share: float =
     Tensor of bool, shape [L, k, M]
     """
     check_number("share", share, low=0, high=1, open_low=True, open_high=True)
-    output = view_outputs(nets, views)
+    output = check_finite("outputs of nets on views", view_outputs(nets, views))
     return output > share * output.amax(-1, keepdim=True)
 
 
@@ -148,7 +151,7 @@ def main_strength(data: Sample, q: int) -> Float[Tensor, "k M"]:
     check_int("q", q, low=1)
     _, k, M = data.strength.shape
     rows = data.kept < 0
-    y, z = data.y[rows], data.strength[rows]
+    y, z = check_labels("data.y", check_tensor("data.y", data.y), k)[rows], data.strength[rows]
     own = z[torch.arange(len(y)), y] ** q
     return z.new_zeros(k, M).index_add_(0, y, own) / max(1, len(y))
 
@@ -174,9 +177,10 @@ def predict_lottery(nets: PatchNets, views: Float[Tensor, "k M d"], data: Sample
     Returns
     -------
     Tensor of int, shape [L, k]
+        The first of several with the same score, such as 0 where no neuron overlaps with any of them.
     """
     q = check_int("nets.activation.q", getattr(nets.activation, "q", None), low=3)
-    start = nets.own_view_overlap(views)
+    start = check_finite("overlaps of nets and views", nets.own_view_overlap(views))
     check_shape("data.strength", data.strength, ("n", *views.shape[:2]))
     strength = main_strength(data, q)
     absent = (strength == 0).all(-1).nonzero().flatten().tolist()

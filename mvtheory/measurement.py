@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -319,8 +319,20 @@ def stratified(err_multi: Estimate, err_single: Estimate, mu: float) -> Estimate
     return Estimate(value, low, high, err_multi.nets, err_multi.draws)
 
 
-def to_numpy(array: Any) -> np.ndarray:
-    """Return a list, an array, a data frame or a tensor on any device as a NumPy array, without a copy if possible."""
+def to_numpy(name: str, array: Any) -> np.ndarray:
+    """Return a list, an array, a data frame or a tensor on any device as a NumPy array, without a copy if possible.
+
+    A list may hold tensors, too; its parts must have one shape.
+    """
+    if isinstance(array, Mapping):
+        raise TypeError(f"{name} must be an array or a list; got a {type(array).__name__}")
+    if isinstance(array, list | tuple) and any(
+        isinstance(part, list | tuple) or hasattr(part, "detach") for part in array
+    ):
+        array = [to_numpy(name, part) for part in array]
+        if len({part.shape for part in array}) > 1:
+            shapes = ", ".join(str(part.shape) for part in array)
+            raise ValueError(f"{name} must be one array: all parts of a list must have one shape; got {shapes:.200}")
     if hasattr(array, "detach"):
         array = array.detach().cpu()
         array = array.float() if str(array.dtype) == "torch.bfloat16" else array  # which NumPy does not have
@@ -329,7 +341,9 @@ def to_numpy(array: Any) -> np.ndarray:
 
 def to_outputs(name: str, array: Any) -> np.ndarray:
     """Return the outputs of nets as floating-point numbers; votes, as booleans or integers, become 0.0, 1.0, ..."""
-    outputs = to_numpy(array)
+    outputs = to_numpy(name, array)
+    if outputs.dtype == object and outputs.size and all(isinstance(number, Real) for number in outputs.flat):
+        outputs = outputs.astype(float)  # such as a column of a table of pandas
     if outputs.dtype.kind not in "fbiu":
         raise TypeError(f"{name} must hold real numbers; got dtype {outputs.dtype}")
     return outputs if outputs.dtype.kind == "f" else outputs.astype(float)
@@ -337,10 +351,12 @@ def to_outputs(name: str, array: Any) -> np.ndarray:
 
 def to_labels(name: str, y: Any, k: int) -> np.ndarray:
     """Return labels as an array of int64 after a check: whole numbers from 0 to ``k - 1``, in any container."""
-    labels = to_numpy(y)
+    labels = to_numpy(name, y)
     if labels.dtype == object and all(isinstance(label, Integral) for label in labels.flat):
         labels = labels.astype(np.int64)  # such as nullable integers of pandas
-    return check_labels(name, labels, k).astype(np.int64)
+    labels = check_labels(name, labels, k)
+    assert isinstance(labels, np.ndarray)
+    return labels
 
 
 def _estimate(means: np.ndarray, level: float, points: int | None, nets: int, floor: float, ceiling: float) -> Estimate:
@@ -358,7 +374,7 @@ def _estimate(means: np.ndarray, level: float, points: int | None, nets: int, fl
 
 def _draw_means(name: str, values: Iterable[Any], low: float, high: float) -> tuple[np.ndarray, int]:
     """Return the mean of every draw and the number of values, all of them from `low` to `high`."""
-    rows = [np.asarray(to_numpy(row), dtype=float).ravel() for row in _by_draw(values)]
+    rows = [to_outputs(name, row).astype(float).ravel() for row in _by_draw(name, values)]
     if len(rows) < 2 or not all(row.size for row in rows):
         sizes = [row.size for row in rows]
         raise ValueError(f"{name} must hold at least 2 draws of at least 1 net; got sizes {sizes}")
@@ -369,10 +385,12 @@ def _draw_means(name: str, values: Iterable[Any], low: float, high: float) -> tu
     return np.array([row.mean() for row in rows]), flat.size
 
 
-def _by_draw(values: Any) -> Iterable[Any]:
+def _by_draw(name: str, values: Any) -> Iterable[Any]:
     """Return what belongs to each draw: rows of a table, and not its labels; values of a dict, and not its keys."""
     if isinstance(values, Mapping):
         return values.values()
+    if isinstance(values, str | bytes) or not isinstance(values, Iterable):
+        raise TypeError(f"{name} must be a sequence over draws of sequences over nets; got {values!r}")
     return values.to_numpy() if hasattr(values, "to_numpy") else values
 
 

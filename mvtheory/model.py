@@ -10,7 +10,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mvtheory._check import check_choice, check_finite, check_int, check_number, check_shape
+from mvtheory._check import check_choice, check_finite, check_int, check_number, check_seed, check_shape
+from mvtheory._tensors import FLOATS, check_tensor, check_views
 from mvtheory.engine.choice import obstacle, use_compiled
 from mvtheory.engine.compiled import CompiledStep, check_output_grad, too_narrow
 from mvtheory.engine.elementwise import pool, weigh
@@ -118,7 +119,7 @@ class PatchNets:
     Parameters
     ----------
     W : Tensor, shape [L, k, m, d]
-        The weights w_{i,r} of the nets.
+        The weights w_{i,r} of the nets, in half, single or double precision; training takes the last two.
     activation : Activation
         The activation, shared by all nets.
     """
@@ -127,8 +128,8 @@ class PatchNets:
     activation: Activation = SReLU()
 
     def __post_init__(self) -> None:
-        check_shape("W", self.W, ("L", "k", "m", "d"))
-        if not isinstance(self.activation, Activation):
+        check_shape("W", check_tensor("W", self.W, FLOATS), ("L", "k", "m", "d"))
+        if not isinstance(self.activation, Activation) or isinstance(self.activation, type):
             raise TypeError(f"activation must have a method value_and_slope(z); got {self.activation!r}")
 
     @classmethod
@@ -163,8 +164,9 @@ class PatchNets:
         for name, value in {"L": L, "k": k, "m": m, "d": d}.items():
             check_int(name, value, low=1)
         check_number("sigma_0", sigma_0, low=0, open_low=True)
-        check_int("seed", seed, low=0)
-        draws = [torch.randn(k, m, d, generator=torch.Generator().manual_seed(seed + net)) for net in range(L)]
+        seed = check_seed("seed", seed, L)
+        rngs = [torch.Generator().manual_seed(seed + net) for net in range(L)]
+        draws = [torch.randn(k, m, d, generator=rng, dtype=torch.float32) for rng in rngs]
         return cls(sigma_0 * torch.stack(draws), activation)
 
     def __len__(self) -> int:
@@ -241,7 +243,7 @@ class PatchNets:
 
     def check_inputs(self, name: str, x: Tensor, n: int | str = "n") -> None:
         """Raise an error that names `x` unless the nets can read it as `n` inputs."""
-        check_shape(name, x, (n, "P", self.W.shape[-1]))
+        check_shape(name, check_tensor(name, x), (n, "P", self.W.shape[-1]))
         check_choice(f"{name}.dtype (that of the weights)", x.dtype, (self.W.dtype,))
         check_finite(name, x)
 
@@ -268,11 +270,9 @@ class PatchNets:
 
     def products(self, views: Float[Tensor, "j M d"]) -> Float[Tensor, "L k m j M"]:
         """Return the inner products <w_{i,r}, v_{j,l}> of every neuron with every view."""
-        check_shape("views", views, ("j", "M", self.W.shape[-1]))
-        return torch.einsum("lkrd,jvd->lkrjv", self.W, views)
+        return torch.einsum("lkrd,jvd->lkrjv", self.W, check_views("views", views, self.W, classes="j"))
 
     def own_view_overlap(self, views: Float[Tensor, "k M d"]) -> Float[Tensor, "L k M"]:
         r"""Return Lambda_{i,l} = max_r [<w_{i,r}, v_{i,l}>]^+ of every class and view."""
-        check_shape("views", views, (self.W.shape[1], "M", self.W.shape[-1]))
-        own = torch.einsum("lkrd,kvd->lkrv", self.W, views)
+        own = torch.einsum("lkrd,kvd->lkrv", self.W, check_views("views", views, self.W))
         return own.amax(2).clamp(min=0)

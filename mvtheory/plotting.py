@@ -221,9 +221,8 @@ def slider(frames: Sequence[Figure], labels: Sequence[str], *, description: str,
         for texts in (map(escape, labels), pictures)
     ]
     last = len(labels) - 1
-    handle = widgets.IntSlider(
-        0, 0, last, description=description, readout=False, style={"description_width": "initial"}
-    )
+    shown = description if hasattr(widgets, "Stack") else escape(description)  # ipywidgets 7 reads it as HTML
+    handle = widgets.IntSlider(0, 0, last, description=shown, readout=False, style={"description_width": "initial"})
     handle.layout = widgets.Layout(flex="1 1 12rem", width="auto", min_width="11rem")
     player = widgets.Play(value=0, min=0, max=last, interval=900, description=f"play {description}")
     widgets.jslink((player, "value"), (handle, "value"))

@@ -72,8 +72,13 @@ class Run:
         Raises
         ------
         TypeError
-            If the activation is not :class:`~mvtheory.model.SReLU`: a file holds numbers, not code.
+            If the nets are not :class:`~mvtheory.model.PatchNets` with a :class:`~mvtheory.model.SReLU`, but of a class
+            derived from them or reduced: a file holds numbers, not code.
         """
+        if type(self.nets) is not PatchNets:
+            raise TypeError(
+                f"nets must be PatchNets, and of no other class, to be saved; got {type(self.nets).__name__}"
+            )
         if type(self.nets.activation) is not SReLU:
             raise TypeError(f"nets.activation must be a SReLU to be saved; got {self.nets.activation!r}")
         save(path, *self._file())
@@ -81,7 +86,8 @@ class Run:
     def _file(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         activation = self.nets.activation
         kept = asdict(activation) if type(activation) is SReLU else type(activation).__qualname__
-        return {"W": self.nets.W, **vars(self.history)}, {"activation": kept}
+        kind = {} if type(self.nets) is PatchNets else {"nets": type(self.nets).__qualname__}
+        return {"W": self.nets.W, **vars(self.history)}, {"activation": kept, **kind}
 
     @classmethod
     def load(cls, path: str | Path) -> Run:
@@ -99,17 +105,22 @@ class Run:
         Raises
         ------
         StoreError
-            If the file is damaged, truncated, or holds something else, such as the checkpoint of nets with another
-            activation than :class:`~mvtheory.model.SReLU`.
+            If the file is damaged, truncated, or holds something else, such as the checkpoint of nets of another class
+            than :class:`~mvtheory.model.PatchNets` or with another activation than :class:`~mvtheory.model.SReLU`.
         """
         any_size = {"W": 4, "step": 1, "time": 2, "loss": 2, "error": 2, "residual": 2, "overlap": 4}
         tensors, meta = load(path, {name: (None,) * axes for name, axes in any_size.items()})
         meta = meta.get("state", meta)
-        if "activation" not in meta:
-            raise StoreError(f"{path}: not a run: the metadata must hold 'activation'; got {sorted(meta)}")
+        if not isinstance(meta, dict) or "activation" not in meta:
+            raise StoreError(f"{path}: not a run: the metadata must hold 'activation'; got {list(meta)}")
+        if "nets" in meta:
+            raise StoreError(f"{path}: the nets must be PatchNets; got {meta['nets']}")
         if not isinstance(meta["activation"], dict):
             raise StoreError(f"{path}: the activation must be a SReLU; got {meta['activation']}")
-        nets = PatchNets(tensors["W"], SReLU(**meta["activation"]))
+        try:
+            nets = PatchNets(tensors["W"], SReLU(**meta["activation"]))
+        except (TypeError, ValueError) as error:
+            raise StoreError(f"{path}: not a run: {error}") from error
         return cls(nets, History(**{part.name: tensors[part.name] for part in fields(History)}))
 
 

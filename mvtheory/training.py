@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
@@ -20,7 +21,18 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from mvtheory._check import check_choice, check_finite, check_int, check_labels, check_number, check_shape
+from mvtheory._check import (
+    check_bool,
+    check_choice,
+    check_finite,
+    check_int,
+    check_labels,
+    check_number,
+    check_seed,
+    check_shape,
+    check_type,
+)
+from mvtheory._tensors import TRAINED, check_tensor, check_views
 from mvtheory.engine.choice import chosen
 from mvtheory.engine.compiled import check_output_grad, single_threaded_torch, threads
 from mvtheory.engine.elementwise import log_softmax
@@ -121,6 +133,9 @@ class CrossEntropy:
     y: Int[Tensor, " n"]
     joint: bool = field(default=False, init=False)
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "y", check_labels("y", check_tensor("y", self.y)))
+
     def __call__(self, F: Tensor, rows: Tensor, nets: Tensor) -> tuple[Tensor, Tensor]:
         """Return loss and gradient, see :class:`Objective`."""
         log_p = log_softmax(F)
@@ -180,14 +195,14 @@ class Schedule:
         check_number("eta", self.eta, low=0, open_low=True)
         check_number("max_change", self.max_change, low=0, high=1, open_low=True)
         check_choice("optimizer", self.optimizer, ("gd", "sgd", "adam"))
-        check_int("seed", self.seed, low=0)
+        check_seed("seed", self.seed)
         check_int("record_every", self.record_every, low=1)
+        check_bool("warn", self.warn)
         if self.batch is not None:
             check_int("batch", self.batch, low=1)
             check_choice("optimizer (with batches)", self.optimizer, ("sgd", "adam"))
 
 
-@single_threaded_torch
 def train(
     nets: PatchNets,
     data: TrainingData,
@@ -210,7 +225,7 @@ def train(
     Parameters
     ----------
     nets : PatchNets
-        L nets at their initialisation; they are not changed.
+        L nets at their initialisation, in single or double precision; they are not changed.
     data : TrainingData
         The training set: a :class:`~mvtheory.data.Sample`, or what a reduction made of it together with the nets.
     objective : Objective, optional
@@ -219,7 +234,7 @@ def train(
         Steps, their size, and when to stop. A net stops at the first step at
         which its loss is below ``stop_loss`` and no training input is wrong.
     views : Tensor, shape [k, M, d], optional
-        Record the overlaps with these views.
+        Record the overlaps with these views, which are rounded to the precision of the nets.
     progress : bool
         Show a progress bar.
     checkpoint : str or Path, optional
@@ -251,10 +266,14 @@ def train(
     UserWarning
         Once a call, if nets have training errors left after the last step, see :class:`Schedule`.
     """
-    objective = CrossEntropy(data.y) if objective is None else objective
-    _check_task(nets, data, objective, views)
-    inputs = {"nets": nets, "data.x": data.x, "objective": objective, "schedule": schedule, "views": views}
-    with Checkpoint(checkpoint, inputs, _circumstances, every) as kept:
+    objective = _checked_objective(nets, data, objective, schedule)
+    check_bool("progress", progress)
+    nets = replace(nets, W=nets.W.detach())
+    x = data.x.detach() if data.x.requires_grad else data.x  # the same tensor, of which reduced nets know the order
+    views = None if views is None else check_views("views", views, nets.W).detach()
+    inputs = {"nets": nets, "data.x": x, "objective": objective, "schedule": schedule, "views": views}
+    heavy = single_threaded_torch() if nets.compiled(x) else nullcontext()
+    with heavy, Checkpoint(checkpoint, inputs, _circumstances, every) as kept:
         recorder, found = Recorder(nets, views), kept.read()
         state = recorder.resume(found[0]) if found else State.first(nets)
         if found and found[1]["finished"]:
@@ -262,11 +281,11 @@ def train(
         else:
             if not found:
                 kept.write(*recorder.file(state))  # so that what cannot be written is an error now, not after hours
-            steps = _steps(nets, data.x, objective, schedule, state)
+            steps = _steps(nets, x, objective, schedule, state)
             if progress:  # not at all otherwise: forked processes share tqdm's lock, and one that is killed may hold it
                 steps = iter(tqdm(steps, initial=state.step, total=schedule.steps + 1, leave=False))
             run = _loop(steps, schedule, recorder, kept)
-    warn_of_errors(run.history.error[-1], schedule, stacklevel=4)
+    warn_of_errors(run.history.error[-1], schedule, stacklevel=3)
     return run
 
 
@@ -351,7 +370,7 @@ def loss_and_gradient(
     n, L, k = len(rows), *nets.W.shape[:2]
     rows, alive = rows.to(x.device), alive.to(x.device)
     x = x if torch.equal(rows, torch.arange(len(x), device=x.device)) else x[rows]  # no copy where all are used
-    y, loss, name = objective.y[rows], None, type(objective).__name__
+    y, loss, name = objective.y[rows].long(), None, type(objective).__name__
     if type(objective) is CrossEntropy and nets.compiled(x):
         outputs, gradient = nets.label_gradient(x, y)
     else:
@@ -361,7 +380,7 @@ def loss_and_gradient(
             outputs[block] = F
             values, dF = objective(F, rows[block], alive)
             check_shape(f"loss of the objective {name}", values, (len(F), L))
-            loss[block] = values
+            loss[block] = values.detach()
             return check_output_grad(f"gradient of the objective {name}", dF, F) / n
 
         gradient = nets.gradient(x, output_grad)
@@ -448,24 +467,29 @@ class _Optimizer:
         return self.W.clone(), W.new_full((len(alive),), self.eta), memory
 
 
-def _check_task(nets: PatchNets, data: TrainingData, objective: Objective, views: Tensor | None) -> None:
-    """Raise an error that names the argument unless nets, data and objective fit together."""
-    (L, k, *_, d), n = nets.W.shape, len(data)
+def _checked_objective(
+    nets: PatchNets, data: TrainingData, objective: Objective | None, schedule: Schedule
+) -> Objective:
+    """Return the objective, or raise an error that names the argument unless all fits together."""
+    check_type("nets", nets, PatchNets)
+    check_type("schedule", schedule, Schedule)
+    L, k = check_tensor("nets.W", nets.W, TRAINED).shape[:2]
+    n = len(data)
     check_finite("nets.W", nets.W)
-    check_labels("data.y", data.y, k)
+    check_labels("data.y", check_tensor("data.y", data.y), k)
     nets.check_inputs("data.x", data.x, n)
-    check_shape("objective.y", objective.y, (n,))
+    objective = CrossEntropy(data.y) if objective is None else check_type("objective", objective, Objective)
+    check_shape("objective.y", check_tensor("objective.y", objective.y), (n,))
     check_labels("objective.y", objective.y, k)
     G = getattr(objective, "G", None)
     if G is not None:
         check_shape("objective.G", G, (L, n, k))
-    if views is not None:
-        check_shape("views", views, (k, "M", d))
+    return objective
 
 
 def _batches(n: int, schedule: Schedule) -> Iterator[Tensor]:
     """Rows of each step: all of them, or batches in an order common to all nets."""
-    rng = torch.Generator().manual_seed(schedule.seed)
+    rng = torch.Generator().manual_seed(int(schedule.seed))
     while True:
         if schedule.batch is None:
             yield torch.arange(n)

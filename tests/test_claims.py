@@ -4,11 +4,13 @@ import json
 import math
 import subprocess
 import sys
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
 import jaxtyping
 import pytest
+from reference import refused
 
 import mvtheory.claims
 from mvtheory.claims import CLAIM_MIME, Claim, Ledger
@@ -80,7 +82,7 @@ def test_empty_ranges_are_refused(ends):
         predicted("a", *ends)
 
 
-@pytest.mark.parametrize("ends", ["01", (0,), (0, 1, 2), ("0", 1), None, (True, 1)])
+@pytest.mark.parametrize("ends", ["01", (0,), (0, 1, 2), ("0", 1), None, (True, 1), {0, 1}, {0: 0, 1: 1}])
 def test_ranges_are_two_numbers(ends):
     with pytest.raises((ValueError, jaxtyping.TypeCheckError), match=r"predicted must be|Type-check"):
         Claim("a", "A claim.", ends, "02", "derived", "all")
@@ -101,6 +103,17 @@ def test_other_bad_claims_are_refused():
         predicted(seconds=1.0)
     with pytest.raises(ValueError, match="raw must be given together with measured"):
         predicted(raw=Estimate(0.5, 0.4, 0.6, 1, 1))
+    for change, match in [
+        ({"id": 3}, "id must be of type str; got 3"),
+        ({"statement": None}, "statement must be of type str; got None"),
+        ({"measured": (0.5, 0.4, 0.6), "seconds": 1.0}, r"measured must be of type Estimate; got \(0"),
+        (
+            {"measured": Estimate(0.5, 0.4, 0.6, 1, 1), "seconds": 1.0, "raw": 0.5},
+            "raw must be of type Estimate; got 0.5",
+        ),
+    ]:
+        with refused(TypeError, match):
+            replace(HALF, **change)
 
 
 @pytest.mark.parametrize(
@@ -201,7 +214,9 @@ def test_files_of_other_content_are_refused(tmp_path, change, match):
     assert str(path) in str(error.value)
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"claims": 3}', '{"claims": [{}]}', "not json"])
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"claims": 3}', '{"claims": [{}]}', "not json", "[" * 100_000], ids=len
+)
 def test_files_of_other_formats_are_refused(tmp_path, text):
     path = tmp_path / "claims.json"
     path.write_text(text)

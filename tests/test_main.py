@@ -12,6 +12,8 @@ import pandas as pd
 import pytest
 
 from mvtheory.__main__ import main
+from mvtheory._check import check_int
+from mvtheory.experiments import measure
 from mvtheory.experiments.predictions import CLAIMS
 from mvtheory.experiments.scale import STUDIES
 
@@ -35,7 +37,8 @@ def cache_of_its_own(tmp_path, monkeypatch):
 def run(tmp_path, text, *options):
     file = tmp_path / "do.toml"
     file.write_text(text, encoding="utf-8")
-    return main([str(file), "--quiet", *options])
+    trusted = ["--trust", str(ROOT / "tests")] if "test_main:" in text else []
+    return main([str(file), "--quiet", *trusted, *options])
 
 
 SWEEP = """
@@ -129,7 +132,7 @@ def test_a_table_is_saved_though_nobody_reads_it(tmp_path):
     os.close(reading)
     path = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
     told = subprocess.run(
-        [sys.executable, "-m", "mvtheory", str(file), "--quiet", "--save", str(table)],
+        [sys.executable, "-m", "mvtheory", str(file), "--quiet", "--save", str(table), "--trust", str(ROOT / "tests")],
         env=os.environ | {"PYTHONPATH": path}, stdout=writing, stderr=subprocess.PIPE, text=True, timeout=100,
     )  # fmt: skip
     os.close(writing)
@@ -139,6 +142,46 @@ def test_a_table_is_saved_though_nobody_reads_it(tmp_path):
 
 def test_a_byte_order_mark_is_taken(tmp_path):
     assert run(tmp_path, "\N{BYTE ORDER MARK}" + SWEEP) == 0
+
+
+@pytest.fixture
+def module_path(monkeypatch):
+    """Leave the path of modules, and the modules, as they were."""
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    before = set(sys.modules)
+    yield
+    for name in set(sys.modules) - before:
+        del sys.modules[name]
+
+
+@pytest.mark.usefixtures("module_path")
+def test_a_study_in_the_folder_of_the_file_is_taken_and_none_elsewhere_unless_it_is_trusted(
+    tmp_path, monkeypatch, capsys
+):
+    code = "print('imported')\ndef twice(width, seed, draw): return {'twice': 2 * width}"
+    for folder in ("here", "there"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / f"module_{folder}.py").write_text(code)
+    monkeypatch.chdir(tmp_path / "there")
+    monkeypatch.syspath_prepend(tmp_path / "there")
+    text = SWEEP.replace("test_main:half", "module_here:twice")
+    assert run(tmp_path / "here", text) == 0
+    assert "twice" in capsys.readouterr().out
+    text = text.replace("module_here", "module_there")
+    assert run(tmp_path / "here", text) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert re.search(
+        rf"study must lie in .*or be installed; got .*module_there.py: .* --trust {tmp_path}/there$", told.err
+    )
+    assert run(tmp_path / "here", text, "--trust", str(tmp_path / "there")) == 0
+
+
+@pytest.mark.usefixtures("module_path")
+def test_a_study_may_be_part_of_what_is_installed(tmp_path, capsys):
+    for name in ("mvtheory.experiments.scale:law", "json:dumps", "sys:exit", "numpy.linalg:norm"):
+        assert run(tmp_path, SWEEP.replace("test_main:half", name)) == 2
+        assert "grid must fit the function" in (error := capsys.readouterr().err) or "function must be a" in error
 
 
 def test_a_study_that_cannot_be_imported_is_one_line(tmp_path, monkeypatch, capsys):
@@ -179,6 +222,55 @@ def test_claims_print_predicted_and_measured(tmp_path, capsys):
     assert lines[2].endswith("fails")
 
 
+@pytest.fixture
+def failing(monkeypatch):
+    """Let the second of the claims of a file end with an error."""
+
+    def put(raised):
+        def measured(name, **options):
+            if name == "multi":
+                raised()
+            return measure(name, **options)
+
+        monkeypatch.setattr("mvtheory.experiments.measure", measured)
+
+    return put
+
+
+def test_an_error_of_the_setting_is_one_line_after_the_claims_that_were_measured(tmp_path, capsys, failing):
+    failing(lambda: check_int("m", -1, low=0))
+    table = tmp_path / "claims.csv"
+    assert run(tmp_path, CLAIM, "--save", str(table)) == 2
+    told = capsys.readouterr()
+    assert [line.split()[0] for line in told.out.splitlines()] == ["claim", "single"]
+    assert list(pd.read_csv(table)["claim"]) == ["single"]
+    assert told.err.splitlines()[-1].endswith("do.toml: claim 'multi': m must be an integer >= 0; got -1")
+
+
+@pytest.mark.parametrize("error", [KeyError("a bug"), KeyboardInterrupt(), ZeroDivisionError("a bug")], ids=repr)
+def test_a_fault_of_the_package_keeps_its_traceback_and_the_claims_that_were_measured(tmp_path, capsys, failing, error):
+    def fail():
+        raise error
+
+    failing(fail)
+    with pytest.raises(type(error)) as raised:
+        run(tmp_path, CLAIM)
+    assert raised.traceback[-1].name == "fail"
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["claim", "single"]
+
+
+def test_an_error_of_the_first_claim_prints_no_table(tmp_path, capsys):
+    text = CLAIM.replace("n_multi_view = 60", "n_multi_view = 0")
+    jaxtyping.config.update("jaxtyping_disable", True)
+    try:
+        assert run(tmp_path, text) == 2
+    finally:
+        jaxtyping.config.update("jaxtyping_disable", False)
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert re.fullmatch(r"mvtheory: .*do\.toml: claim 'single': .*\n", told.err)
+
+
 # the files that come with the package
 
 
@@ -217,6 +309,12 @@ def test_a_wrong_file_is_one_line_and_status_2(tmp_path):
     told = command(str(tmp_path / "missing.toml"), cwd=ROOT)
     assert (told.returncode, told.stdout) == (2, "")
     assert told.stderr == f"mvtheory: {tmp_path / 'missing.toml'}: No such file or directory\n"
+
+
+def test_a_pipe_is_refused_before_anything_waits_for_it(tmp_path, capsys):
+    os.mkfifo(tmp_path / "pipe")
+    assert main([str(tmp_path / "pipe")]) == 2
+    assert capsys.readouterr().err == f"mvtheory: {tmp_path / 'pipe'}: Not a regular file\n"
 
 
 def test_list_names_claims_and_studies(capsys):
@@ -265,6 +363,10 @@ def test_list_names_claims_and_studies(capsys):
         (CLAIM.replace("steps", "stops"), (), "setting.schedule must have keys among .*; got 'stops'"),
         (CLAIM.replace("members = 2", "members = 2.5"), (), "setting.members must be an integer >= 0; got 2.5"),
         (CLAIM.replace("members = 2", 'members = "2"'), (), "setting.members must be a number; got '2'"),
+        (CLAIM.replace("members = 2", "members = 0"), (), "setting: members must be an integer >= 1; got 0"),
+        (CLAIM.replace("members = 2", "members = 10_000_000"), (), "ensembles .* must be an integer <= 10000; got"),
+        (CLAIM.replace("steps = 1", "seed = 1e3"), (), "setting.schedule.seed must be an integer >= 0; got 1000.0"),
+        (CLAIM, ("--trust", "."), "--trust is for sweeps; .* has kind 'claim'"),
     ],
 )
 def test_errors_are_one_line_that_names_file_key_value_and_what_is_allowed(tmp_path, capsys, text, options, match):

@@ -9,6 +9,7 @@ import torch
 from reference import refused
 from scipy import stats
 
+from mvtheory import diagnose
 from mvtheory.measurement import Estimate, difference_over_draws, error_rate, over_draws, stratified, wilson, wrong
 
 Z = 4  # sigmas of simulation noise that a coverage may miss its bound by
@@ -356,6 +357,38 @@ def test_outputs_that_are_no_numbers_are_refused(logits):
 def test_labels_that_are_no_integers_are_refused(y):
     with pytest.raises(TypeError, match="y must hold integers; got dtype"):
         error_rate([[1.0, 0.0]], y)
+
+
+def test_nets_may_be_a_list_of_tensors_of_any_kind():
+    F, y = torch.tensor([[[2.0, 1.0], [1.0, 0.0]], [[0.0, 1.0], [0.0, 2.0]]]), [0, 1]
+    for nets in ([*F], [*F.bfloat16()], [F[0].clone().requires_grad_(), F[1]], (F[0].numpy(), F[1].half())):
+        assert error_rate(nets, y).tolist() == [0.5, 0.5]
+    errors = torch.tensor([[0.25, 0.5], [0.5, 0.75]])
+    expected = over_draws(errors.tolist(), points=100)
+    for values in (errors.bfloat16(), [[*row] for row in errors.half()], [[*row] for row in errors.requires_grad_()]):
+        assert over_draws(values, points=100) == expected
+
+
+@pytest.mark.parametrize(
+    ("logits", "error", "match"),
+    [
+        ([[[1.0, 0.0], [1.0, 0.0]], [[1.0, 0.0]]], ValueError, r"logits must be one array: .*; got \(2, 2\), \(1, 2\)"),
+        ([torch.zeros(2, 2), torch.zeros(1, 2)], ValueError, r"logits must be one array: .*; got \(2, 2\), \(1, 2\)"),
+        ({0: [[1.0, 0.0]], 1: [[0.0, 1.0]]}, TypeError, "logits must be an array or a list; got a dict"),
+    ],
+)
+def test_nets_of_other_sizes_and_dicts_are_refused(logits, error, match):
+    for function in (error_rate, diagnose):
+        with refused(error, match):
+            function(logits, [0, 1])
+
+
+@pytest.mark.parametrize(
+    "values", ["01", ["0.1", "0.2"], [["0.1"], [0.2]], [[0.1j], [0.2]], None, 0.5, [{0: 0.1}, [0.2]]]
+)
+def test_values_that_are_no_numbers_by_draw_are_refused(values):
+    with refused(TypeError, "values must (hold real numbers|be a sequence over draws|be an array)"):
+        over_draws(values, points=100)
 
 
 def test_tables_and_dicts_are_read_by_draw():

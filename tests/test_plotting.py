@@ -187,8 +187,9 @@ def test_tabs_stand_in_where_there_is_no_stack(monkeypatch):
     import ipywidgets
 
     monkeypatch.delattr(ipywidgets, "Stack")
-    box = slider([drawing(), drawing()], ["a", "b"], description="nets", alts=ALTS)
+    box = slider([drawing(), drawing()], ["a", "b"], description="nets < 9", alts=ALTS)
     assert isinstance(box.children[1], ipywidgets.Tab)
+    assert box.children[0].children[1].description == "nets &lt; 9"  # such versions read it as HTML
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,7 @@ from mvtheory import (
 )
 from mvtheory.engine import backend
 from mvtheory.persistence.store import StoreError, save
+from mvtheory.reduced.reduction import reduce_to_own_views
 from mvtheory.run import Run
 from mvtheory.training import Diverged, loss_and_gradient
 
@@ -490,6 +491,31 @@ def test_a_file_that_holds_no_run_is_refused(tmp_path):
     (tmp_path / "cut").write_bytes((tmp_path / "run").read_bytes()[:-9])
     save(tmp_path / "flat", {"W": run.nets.W[0], **vars(run.history)}, {"activation": {}})
     save(tmp_path / "other", {"W": run.nets.W, **vars(run.history)}, {"note": "no activation"})
-    for name, reason in [("cut", "cut"), ("flat", "W"), ("other", "activation"), ("missing", "missing")]:
+    save(tmp_path / "power", {"W": run.nets.W, **vars(run.history)}, {"activation": {"p": 3}})
+    save(tmp_path / "list", {"W": run.nets.W, **vars(run.history)}, {"state": ["activation"]})
+    names = {
+        "cut": "cut",
+        "flat": "W",
+        "other": "activation",
+        "missing": "missing",
+        "power": "'p'",
+        "list": "not a run",
+    }
+    for name, reason in names.items():
         with pytest.raises((StoreError, FileNotFoundError), match=reason):
             Run.load(tmp_path / name)
+
+
+def test_nets_of_another_class_do_not_come_back_as_plain_ones(tmp_path):
+    class Other(PatchNets):
+        """Nets that may compute something else."""
+
+    nets, data = small_problem()
+    plain = small_problem(noise_signal=0.0, noise_background=0.0)
+    for start, inputs in [(Other(nets.W, nets.activation), data), reduce_to_own_views(*plain, VIEWS)[:2]]:
+        file, name = tmp_path / type(start).__name__, type(start).__name__
+        run = train(start, inputs, schedule=Schedule(steps=1, stop_loss=0), checkpoint=file)
+        with pytest.raises(TypeError, match=f"nets must be PatchNets, and of no other class, to be saved; got {name}"):
+            run.save(tmp_path / "run")
+        with pytest.raises(StoreError, match=f"the nets must be PatchNets; got .*{name}"):
+            Run.load(file)

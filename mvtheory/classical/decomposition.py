@@ -242,7 +242,7 @@ def margins(votes: Float[np.ndarray, "*stack n k"], y: Int[np.ndarray, " n"], ri
         In [-1, 1].
     """
     check_choice("rival", rival, ("strongest", "average"))
-    check_labels("y", y, votes.shape[-1])
+    y = check_labels("y", y, votes.shape[-1])
     check_shape("votes", votes, (..., len(y), None))
     rows = np.arange(len(y))
     own = votes[..., rows, y]

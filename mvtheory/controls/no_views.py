@@ -9,7 +9,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from mvtheory._check import check_int, check_labels, check_number
+from mvtheory._check import check_int, check_labels, check_number, check_seed
+from mvtheory._tensors import check_tensor
 from mvtheory.data import MultiView, Sample, orthonormal_frame
 from mvtheory.model import PatchNets, SReLU
 
@@ -58,7 +59,7 @@ class GaussianMixture:
         check_int("d (k orthonormal means need room)", self.d, low=self.k)
         check_number("separation", self.separation, low=0)
         check_number("noise", self.noise, low=0)
-        check_int("frame_seed", self.frame_seed, low=0)
+        check_seed("frame_seed", self.frame_seed)
 
     @cached_property
     def views(self) -> Float[Tensor, "k 1 d"]:
@@ -85,12 +86,11 @@ class GaussianMixture:
         """
         check_int("n_single_view (a Gaussian mixture has no single-view inputs)", n_single_view, low=0, high=0)
         n = check_int("n_multi_view", n_multi_view, low=1)
-        check_int("seed", seed, low=0)
-        rng = torch.Generator().manual_seed(seed)
+        rng = torch.Generator().manual_seed(check_seed("seed", seed))
         y = torch.randint(self.k, (n,), generator=rng)
-        x = torch.randn(n, self.P, self.d, generator=rng) * (self.noise / self.d**0.5)
+        x = torch.randn(n, self.P, self.d, generator=rng, dtype=torch.float32) * (self.noise / self.d**0.5)
         x += self.separation * self.views[y]
-        strength = torch.zeros(n, self.k, 1)
+        strength = torch.zeros(n, self.k, 1, dtype=torch.float32)
         strength[torch.arange(n), y, 0] = self.separation * self.P
         return Sample(x, y, strength, torch.full((n,), -1), y[:, None].expand(n, self.P).clone())
 
@@ -156,7 +156,7 @@ class TeacherLabels:
         check_int("k", self.k, low=2)
         for name in ("P", "d", "m"):
             check_int(name, getattr(self, name), low=1)
-        check_int("frame_seed", self.frame_seed, low=0)
+        check_seed("frame_seed", self.frame_seed)
 
     @cached_property
     def teacher(self) -> PatchNets:
@@ -168,7 +168,7 @@ class TeacherLabels:
     @cached_property
     def offsets(self) -> Float[Tensor, " k"]:
         """The offsets b, fitted to a separate sample of 20000 inputs: classes that are too frequent are lowered."""
-        rng = torch.Generator().manual_seed(2**40 + self.frame_seed)  # independent of the weights
+        rng = torch.Generator().manual_seed(2**40 + int(self.frame_seed))  # independent of the weights
         F = self._scores(self._inputs(20_000, rng))
         b = F.new_zeros(self.k)
         for step in range(200):
@@ -195,13 +195,13 @@ class TeacherLabels:
         """
         check_int("n_single_view (labels of a net have no single-view inputs)", n_single_view, low=0, high=0)
         n = check_int("n_multi_view", n_multi_view, low=1)
-        check_int("seed", seed, low=0)
-        x = self._inputs(n, torch.Generator().manual_seed(seed))
+        x = self._inputs(n, torch.Generator().manual_seed(check_seed("seed", seed)))
         y = (self._scores(x) + self.offsets).argmax(-1)
-        return Sample(x, y, torch.zeros(n, self.k, 1), torch.full((n,), -1), torch.full((n, self.P), -1))
+        strength = torch.zeros(n, self.k, 1, dtype=torch.float32)
+        return Sample(x, y, strength, torch.full((n,), -1), torch.full((n, self.P), -1))
 
     def _inputs(self, n: int, rng: torch.Generator) -> Tensor:
-        return torch.randn(n, self.P, self.d, generator=rng)
+        return torch.randn(n, self.P, self.d, generator=rng, dtype=torch.float32)
 
     def _scores(self, x: Tensor) -> Tensor:
         return self.teacher(x)[0]
@@ -232,10 +232,9 @@ def flip_labels(y: Int[Tensor, " n"], k: int, share: float | int, *, seed: int) 
     2
     """
     check_int("k", k, low=2)
-    check_labels("y", y, k)
+    y = check_labels("y", check_tensor("y", y), k)
     check_number("share", share, low=0, high=1)
-    check_int("seed", seed, low=0)
-    rng = torch.Generator().manual_seed(seed)
+    rng = torch.Generator().manual_seed(check_seed("seed", seed))
     rows = torch.randperm(len(y), generator=rng)[: round(share * len(y))]
     flipped = y.clone()
     flipped[rows] = (y[rows] + torch.randint(1, k, (len(rows),), generator=rng)) % k

@@ -9,26 +9,25 @@ order of all sums follow from the number of threads, so that the same machine gi
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar, copy_context
-from functools import wraps
-from inspect import signature
+from functools import cache
 from itertools import pairwise
-from typing import ParamSpec, TypeVar
 
 import numpy as np
 import torch
+from threadpoolctl import ThreadpoolController
 from torch import Tensor
 
 from mvtheory._check import check_choice, check_labels, check_shape
+from mvtheory._tensors import check_tensor
 from mvtheory.engine.jit import Lazy
 
 __all__ = ["CompiledStep", "check_output_grad", "panels_of", "single_threaded_torch", "threads", "too_narrow"]
 
 tiles = Lazy("mvtheory.engine.tiles")
-
-Args, T = ParamSpec("Args"), TypeVar("T")
 
 #: How many threads compiled code may use, where torch itself keeps to one; None where both may use as many as torch.
 _THREADS: ContextVar[int | None] = ContextVar("threads", default=None)
@@ -39,27 +38,32 @@ def threads() -> int:
     return _THREADS.get() or torch.get_num_threads()
 
 
-def single_threaded_torch(function: Callable[Args, T]) -> Callable[Args, T]:
-    """Let torch keep to one thread while `function`, of `nets` and `data`, leaves the heavy work to compiled code.
+@contextmanager
+def single_threaded_torch() -> Iterator[None]:
+    """Let torch keep to one thread in a ``with`` block that leaves the heavy work to compiled code.
 
-    The threads of torch wait by spinning: what little they did would cost the compiled code a core.
+    The threads of torch wait by spinning: what little they did would cost the compiled code a core. Python threads
+    beside this one, and those that start meanwhile, keep their numbers.
     """
+    token = _THREADS.set(threads())
+    try:
+        with _one_thread():
+            yield
+    finally:
+        _THREADS.reset(token)
 
-    @wraps(function)
-    def run(*args: Args.args, **kwargs: Args.kwargs) -> T:
-        given = signature(function).bind(*args, **kwargs).arguments
-        if not given["nets"].compiled(given["data"].x):
-            return function(*args, **kwargs)
-        before = torch.get_num_threads()
-        token = _THREADS.set(threads())
-        torch.set_num_threads(1)
-        try:
-            return function(*args, **kwargs)
-        finally:
-            _THREADS.reset(token)
-            torch.set_num_threads(before)
 
-    return run
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Let torch keep to one thread in this Python thread alone, which :func:`torch.set_num_threads` does not."""
+    torch.get_num_threads()  # the first call in a thread sets the number, and would undo what comes next
+    with _openmp().limit(limits=1):
+        yield
+
+
+@cache
+def _openmp() -> ThreadpoolController:
+    return ThreadpoolController().select(user_api="openmp")
 
 
 def too_narrow() -> str | None:
@@ -69,9 +73,9 @@ def too_narrow() -> str | None:
 
 def check_output_grad(name: str, dF: Tensor, F: Tensor) -> Tensor:
     """Return `dF`, a gradient with respect to the outputs `F` [b, L, k]."""
-    check_shape(name, dF, tuple(F.shape))
+    check_shape(name, check_tensor(name, dF), tuple(F.shape))
     check_choice(f"{name}.dtype (that of the outputs)", dF.dtype, (F.dtype,))
-    return dF
+    return dF.detach()
 
 
 class CompiledStep:
@@ -132,7 +136,7 @@ class CompiledStep:
     def label_gradient(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """Return the outputs [n, L, k], and the gradient [L, k, m, d] of the mean cross-entropy of the labels `y`."""
         check_shape("y", y, (len(self.F),))
-        labels = check_labels("y", y, self.shape[1]).to(torch.int64).contiguous().numpy()
+        labels = check_labels("y", y, self.shape[1]).contiguous().numpy()
         share = type(self.zero)(1 / len(labels))
 
         def forward_backward(thread: int, start: int, stop: int) -> None:
@@ -151,8 +155,9 @@ class CompiledStep:
 
         def part(thread: int) -> BaseException | None:
             cuts = [n * (thread * self.blocks + i) // (self.threads * self.blocks) for i in range(self.blocks + 1)]
+            alone = _one_thread() if thread and _THREADS.get() else nullcontext()
             try:
-                with torch.inference_mode(inference):  # a new thread does not know
+                with alone, torch.inference_mode(inference):  # a new thread knows of neither
                     for start, stop in pairwise(cuts):
                         if start < stop:
                             work(thread, start, stop)

@@ -18,7 +18,8 @@ from mvtheory.experiments.base import DRAWS, FULL, Experiment, Measurement, labe
 from mvtheory.experiments.nets import Draw
 from mvtheory.experiments.settings import STUDENT_SETTING, Setting
 from mvtheory.measurement import Estimate, difference_over_draws, over_draws, wrong
-from mvtheory.reduced.reduction import ViewNets, reduce_to_all_views
+from mvtheory.model import PatchNets
+from mvtheory.reduced.reduction import reduce_to_all_views
 from mvtheory.training import Schedule, train
 
 __all__ = [
@@ -105,12 +106,12 @@ class PaperRule(Experiment):
     def on(self, number: int) -> xr.Dataset:
         """Train nets on the labels, then the students of all teachers and rules."""
         draw, s = self.at(number), self.setting
-        nets, data, axes = reduce_to_all_views(draw.init(0, s.members + s.students), draw.train, draw.task.views)
+        start, data, axes = reduce_to_all_views(draw.init(0, s.members + s.students), draw.train, draw.task.views)
         single, multi = (
             reduce_to_all_views(draw.init(0, 1), sample, draw.task.views)[1]
             for sample in (draw.test_single_view, draw.test_multi_view)
         )
-        nets = train(nets, data, schedule=self._scaled(s.schedule)).nets
+        nets = train(start, data, schedule=self._scaled(s.schedule)).nets
         students, schedule = nets[s.members :], self._scaled(s.distillation_schedule)
         outputs, on_multi, errs = nets(data.x), nets(multi.x), wrong(nets(single.x), single.y)
         error, alone, lost = [], [], []
@@ -142,7 +143,7 @@ class PaperRule(Experiment):
         return replace(schedule, eta=self.k / 10 * schedule.eta)
 
 
-def lost_view_first(nets: ViewNets, views: Float[Tensor, "k M d"], draw: Draw) -> Float[Tensor, " L"]:
+def lost_view_first(nets: PatchNets, views: Float[Tensor, "k M d"], draw: Draw) -> Float[Tensor, " L"]:
     r"""Return the share of classes in which the lost view grows faster than any shortcut, for each net.
 
     A rule that only raises outputs is satisfied by whatever raises them. The lost view of class j is present in a share
@@ -152,7 +153,7 @@ def lost_view_first(nets: ViewNets, views: Float[Tensor, "k M d"], draw: Draw) -
 
     Parameters
     ----------
-    nets : ViewNets
+    nets : PatchNets
         Nets that have learned from labels.
     views : Tensor, shape [k, M, d]
         The views in their coordinates.

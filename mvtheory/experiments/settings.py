@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from mvtheory._check import check_int, check_number, check_type
 from mvtheory.data import MultiView
 from mvtheory.distillation import OnOff
-from mvtheory.model import SReLU
+from mvtheory.model import Activation, SReLU
 from mvtheory.training import Schedule
 
 __all__ = ["NET_SETTING", "STUDENT_SETTING", "TASK", "Setting"]
+
+MAX_NETS = 10_000  # of a data set; more are a mistake, and would fill the memory
 
 #: The multi-view distribution of the book, with weak views strong enough for students.
 TASK = MultiView(
@@ -34,11 +37,11 @@ class Setting:
         Neurons per class.
     sigma_0 : float
         Standard deviation of the initial weights.
-    members : int
+    members : int, >= 1
         Nets of a data set that form an ensemble.
-    ensembles : int
+    ensembles : int, >= 1
         Disjoint ensembles of a data set.
-    students : int
+    students : int, >= 0
         Further nets of a data set: trained on the labels like the members, then distilled into.
     averaged : int
         Nets whose average is trained jointly.
@@ -70,6 +73,18 @@ class Setting:
     slack: float = OnOff.slack
     test_single_view: int = 2000
     test_multi_view: int = 1000
+
+    def __post_init__(self) -> None:
+        for name, kind in {"task": MultiView, "schedule": Schedule, "distillation_schedule": Schedule}.items():
+            check_type(name, getattr(self, name), kind)
+        check_type("activation", self.activation, Activation)
+        for name in ("n_multi_view", "n_single_view", "students", "averaged"):
+            check_int(name, getattr(self, name), low=0)
+        for name in ("m", "members", "ensembles", "test_single_view", "test_multi_view"):
+            check_int(name, getattr(self, name), low=1)
+        check_int("members * ensembles + students", self.nets, high=MAX_NETS)
+        check_number("sigma_0", self.sigma_0, low=0, open_low=True)
+        check_number("weight", self.weight, low=0)
 
     @property
     def nets(self) -> int:

@@ -20,7 +20,8 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from mvtheory._check import check_finite, check_int, check_labels, check_number, check_shape
+from mvtheory._check import check_finite, check_int, check_labels, check_number, check_seed, check_shape
+from mvtheory._tensors import check_tensor
 from mvtheory.distillation import Temperature
 
 __all__ = ["DigitNets", "Pairs", "fit", "single_view", "split_pairs"]
@@ -84,11 +85,10 @@ def split_pairs(seed: int, per_class: int = 50) -> tuple[Pairs, Pairs]:
     >>> len(train), len(test)
     (500, 620)
     """
-    check_int("seed", seed, 0)
     if check_int("per_class", per_class, 2, SMALLEST_CLASS - 2) % 2:
         raise ValueError(f"per_class must be even, for pairs of images; got {per_class}")
     images, labels = _scans()
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(check_seed("seed", seed))
     end = per_class + (SMALLEST_CLASS - per_class) // 2 * 2
     train, test = [], []
     for c in range(CLASSES):
@@ -120,7 +120,7 @@ def single_view(pairs: Pairs, contrast: float, seed: int = 0) -> tuple[Pairs, Pa
         The same pairs with their left image alone, and with their right image alone.
     """
     check_number("contrast", contrast, 0, 1)
-    n, generator = len(pairs), torch.Generator().manual_seed(check_int("seed", seed, 0))
+    n, generator = len(pairs), torch.Generator().manual_seed(check_seed("seed", seed))
     # Pairs are sorted by class, n / 10 of each: a shift by 1 to 9 tenths of n gives another class.
     shift = torch.randint(1, CLASSES, (n,), generator=generator) * (n // CLASSES)
     distractor = (torch.arange(n) + shift) % n
@@ -166,20 +166,22 @@ class DigitNets(nn.Module):
         super().__init__()
         if not seeds:
             raise ValueError("seeds must not be empty; got no seed")
-        for seed in seeds:
-            check_int("seeds", seed, 0)
+        numbers = [check_seed("seeds", seed) for seed in seeds]
         c1, c2 = self.channels = tuple(check_int("channels", channel, 1) for channel in channels)
         check_number("scale", scale, 0, open_low=True)
         halves = 1 if shared else 2
         shapes = [(halves, c1, 16), (halves, c2, 4 * c1), (halves, CLASSES, 4 * c2)]
         inputs = [16, 4 * c1, 2 * 4 * c2]  # the last layer sums over two halves
-        generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+        generators = [torch.Generator().manual_seed(seed) for seed in numbers]
         self.weights = nn.ParameterList(
-            torch.stack([torch.randn(shape, generator=g) for g in generators]) * scale * (2 / fan_in) ** 0.5
+            torch.stack([torch.randn(shape, generator=g, dtype=torch.float32) for g in generators])
+            * scale
+            * (2 / fan_in) ** 0.5
             for shape, fan_in in zip(shapes, inputs, strict=True)
         )
         L = len(seeds)
-        self.biases = nn.ParameterList(torch.zeros(shape) for shape in [(L, halves, c1), (L, halves, c2), (L, CLASSES)])
+        sizes = [(L, halves, c1), (L, halves, c2), (L, CLASSES)]
+        self.biases = nn.ParameterList(torch.zeros(size, dtype=torch.float32) for size in sizes)
 
     def __len__(self) -> int:
         return len(self.biases[2])
@@ -263,21 +265,21 @@ def fit(
     check_int("steps", steps, 0)
     check_number("rate", rate, 0, open_low=True)
     check_number("momentum", momentum, 0, 1, open_high=True)
-    check_labels("pairs.y", pairs.y, CLASSES)
+    y = check_labels("pairs.y", check_tensor("pairs.y", pairs.y), CLASSES)
     check_finite("pairs.images", pairs.images)
     L, n = len(nets), len(pairs)
     if teacher is not None:
         if joint:
             raise ValueError("joint must be False where a teacher is given; got True")
-        check_shape("teacher", teacher, (L if len(teacher) > 1 else 1, n, CLASSES))
-        check_finite("teacher", teacher)
+        check_shape("teacher", check_tensor("teacher", teacher), (L if len(teacher) > 1 else 1, n, CLASSES))
+        teacher = check_finite("teacher", teacher.detach())
         rate = rate / (1 + check_number("weight", weight, 0)) / rule.T
     optimizer = torch.optim.SGD(nets.parameters(), rate, momentum=momentum)
     patches = _patches(pairs.images)
     for _ in range(steps):
         logits = nets._logits(patches)
         outputs = logits.mean(0, keepdim=True) if joint else logits
-        loss = L * F.cross_entropy(outputs.flatten(0, 1), pairs.y.repeat(len(outputs)))
+        loss = L * F.cross_entropy(outputs.flatten(0, 1), y.repeat(len(outputs)))
         if teacher is not None:
             loss = loss + weight * rule(logits, teacher)[0].mean(1).sum()
         optimizer.zero_grad()

@@ -20,7 +20,8 @@ import torch.nn.functional as nnf
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from mvtheory._check import check_finite, check_int, check_labels, check_number, check_shape
+from mvtheory._check import check_finite, check_int, check_labels, check_number, check_seed, check_shape
+from mvtheory._tensors import check_tensor, check_views
 from mvtheory.linear.ridge import Ridge, side_by_side
 from mvtheory.model import PatchNets
 
@@ -181,15 +182,16 @@ def gaussian_weights(L: int, R: int, d: int, *, seed: int) -> Float[Tensor, "L R
     """Draw the weights of R features of L models from N(0, I); model l depends on the seed ``seed + l`` alone."""
     for name, value in {"L": L, "R": R, "d": d}.items():
         check_int(name, value, low=1)
-    seeds = range(check_int("seed", seed, low=0), seed + L)
-    return torch.stack([torch.randn(R, d, generator=torch.Generator().manual_seed(one)) for one in seeds])
+    first = check_seed("seed", seed, L)
+    seeds = range(first, first + L)
+    rngs = [torch.Generator().manual_seed(one) for one in seeds]
+    return torch.stack([torch.randn(R, d, generator=rng, dtype=torch.float32) for rng in rngs])
 
 
 def one_hot(y: Int[Tensor, " n"], k: int, dtype: torch.dtype = torch.float32) -> Float[Tensor, "1 n k"]:
     """Return labels as targets: 1 for the class of the input, 0 for the others."""
     check_int("k", k, low=2)
-    check_labels("y", y, k)
-    return nnf.one_hot(y, k).to(dtype)[None]
+    return nnf.one_hot(check_labels("y", check_tensor("y", y), k), k).to(dtype)[None]
 
 
 def view_feature_norm(nets: PatchNets, views: Float[Tensor, "k M d"]) -> Float[Tensor, "L k M"]:
@@ -206,6 +208,5 @@ def view_feature_norm(nets: PatchNets, views: Float[Tensor, "k M d"]) -> Float[T
     views : Tensor, shape [k, M, d]
         The views.
     """
-    check_shape("views", views, (nets.W.shape[1], "M", nets.W.shape[-1]))
-    own = torch.einsum("lkrd,kvd->lkrv", nets.W, views)
+    own = torch.einsum("lkrd,kvd->lkrv", nets.W, check_views("views", views, nets.W))
     return (nets.activation.value_and_slope(own)[1] ** 2).sum(2)

@@ -17,7 +17,7 @@ from filelock import FileLock, Timeout
 from torch import Tensor
 
 from mvtheory._check import check_number
-from mvtheory.persistence.files import clean, write_atomic
+from mvtheory.persistence.files import acquired, clean, make_folder, write_atomic
 from mvtheory.persistence.identity import identity
 from mvtheory.persistence.store import LockedError, StoreError, load, pack
 
@@ -53,12 +53,12 @@ class Checkpoint:
     ) -> None:
         self.every = check_number("every", every, low=0)
         self.path = None if path is None else Path(path).expanduser()
+        self._lock: FileLock | None = None
         if self.path is None:
             return
         self.previous = self.path.with_name(f"{self.path.name}.previous")
         self._task = {name: identity(part, code=False) for name, part in task.items()}
         self._where = where()
-        self._lock = FileLock(f"{self.path}.lock")
         self._rotate = False  # whether the file at `path` is whole: a damaged one must not replace the one before
         self._due = -float("inf")
 
@@ -66,8 +66,8 @@ class Checkpoint:
         if self.path is None:
             return self
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._lock.acquire(timeout=0)
+            make_folder(self.path.parent)
+            self._lock = acquired(self.path, timeout=0)
         except Timeout:
             raise LockedError(f"another process uses the checkpoint {self.path}") from None
         except OSError as error:
@@ -78,7 +78,7 @@ class Checkpoint:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self.path is not None:
+        if self._lock:
             self._lock.release()
 
     @property
@@ -120,7 +120,7 @@ class Checkpoint:
         return None
 
     def _check_task(self, file: Path, meta: dict[str, Any]) -> None:
-        if set(meta) != {"task", "where", "state"}:
+        if set(meta) != {"task", "where", "state"} or not all(isinstance(part, dict) for part in meta.values()):
             raise StoreError(f"{file}: not a checkpoint; choose another name")
         other = [name for name in self._task | meta["task"] if self._task.get(name) != meta["task"].get(name)]
         if other:

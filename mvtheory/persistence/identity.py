@@ -3,7 +3,8 @@
 Two things that differ never share a hash; where that cannot be promised, an error says why. A function counts by what
 it does: its instructions, its defaults, what it closes over and the globals that it uses, with all that these use in
 turn; a type by its methods. Names of arguments count, docstrings and comments do not. What is imported from this
-package counts by its sources (:mod:`mvtheory.persistence.sources`), what comes from others by their version.
+package counts by its sources (:mod:`mvtheory.persistence.sources`), what comes from others by its name and their
+version: what a function reads in them when it is called, such as ``os.environ["HOME"]``, does not count by its value.
 """
 
 from __future__ import annotations
@@ -231,7 +232,10 @@ class _Walk:
 
 
 def _found(steps: list[dis.Instruction], scope: Mapping[str, Any]) -> Iterator[Any]:
-    """Yield what instructions find by name: globals, and names in modules, also in those that they import."""
+    """Yield what instructions find by name: globals, and names in modules, also in those that they import.
+
+    Of other packages it is the module alone, since the names in it are among the instructions.
+    """
     built_in = scope.get("__builtins__", {})
     built_in = vars(built_in) if isinstance(built_in, ModuleType) else built_in
     imported: ModuleType | None = None
@@ -241,14 +245,27 @@ def _found(steps: list[dis.Instruction], scope: Mapping[str, Any]) -> Iterator[A
             if imported and (place + 1 == len(steps) or steps[place + 1].opname != "IMPORT_FROM"):
                 yield imported
         elif step.opname == "IMPORT_FROM":
-            yield getattr(imported, step.argval, None)
+            yield imported if imported and _is_others(imported) else getattr(imported, step.argval, None)
         elif step.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
-            value = scope.get(step.argval, built_in.get(step.argval))
+            name, value = step.argval, scope.get(step.argval, built_in.get(step.argval))
             for attribute in steps[place + 1 :]:
-                if not (isinstance(value, ModuleType) and attribute.opname in ("LOAD_ATTR", "LOAD_METHOD")):
+                reads = attribute.opname in ("LOAD_ATTR", "LOAD_METHOD")
+                if not (reads and isinstance(value, ModuleType)) or _is_others(value):
                     break
-                value = getattr(value, attribute.argval, None)
-            yield value
+                name, value = attribute.argval, getattr(value, attribute.argval, None)
+            yield _home(name, value) or value
+
+
+def _is_others(module: ModuleType) -> bool:
+    """Tell whether a module is neither the user's nor this package's."""
+    return module.__name__.partition(".")[0] != sources.PACKAGE and not _is_users(module.__name__)
+
+
+def _home(name: str, value: Any) -> ModuleType | None:
+    """Return the module of others that defines a value and its type and holds it by `name`, such as ``os.environ``."""
+    home = sys.modules.get(type(value).__module__)
+    known = isinstance(value, ModuleType | FunctionType | type) or home is None or not _is_others(home)
+    return None if known or vars(home).get(name) is not value else home
 
 
 def _import(name: str, scope: Mapping[str, Any]) -> ModuleType | None:

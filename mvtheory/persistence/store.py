@@ -1,7 +1,8 @@
 """Tensors on disk: files that prove themselves when read, and a cache of what took long.
 
 A file is a safetensors file (plain numbers, no pickle: reading it runs no code) whose header holds
-the metadata as JSON and a SHA-256 of the whole file.
+the metadata as JSON and a SHA-256 of the whole file. The checksum finds damage, not forgery: who can
+write to a folder can put other numbers there, so a cache belongs where only those you trust can write.
 """
 
 from __future__ import annotations
@@ -19,10 +20,10 @@ from typing import Any
 import platformdirs
 import safetensors.torch
 import torch
-from filelock import FileLock, Timeout
+from filelock import Timeout
 from torch import Tensor
 
-from mvtheory.persistence.files import clean, write_atomic
+from mvtheory.persistence.files import acquired, clean, make_folder, read_file, write_atomic
 from mvtheory.persistence.identity import identity
 
 __all__ = ["LockedError", "StoreError", "cached", "canonical_json", "default_folder", "load", "pack", "save", "unpack"]
@@ -109,9 +110,11 @@ def load(
         is not as expected. The message names the file and the reason.
     FileNotFoundError
         If there is no such file.
+    OSError
+        If it cannot be read, or is a pipe or a device.
     """
     path = Path(path).expanduser()
-    tensors, meta = unpack(path, path.read_bytes())
+    tensors, meta = unpack(path, read_file(path))
     for name, shape in (expect or {}).items():
         if name not in tensors:
             raise StoreError(f"{path}: must hold tensor {name!r}; got {sorted(tensors)}")
@@ -129,15 +132,15 @@ def unpack(path: str | Path, data: bytes) -> tuple[dict[str, Tensor], dict[str, 
     try:
         header = json.loads(data[8:end])["__metadata__"]
         form, meta, checksum = header["format"], header["meta"], header["sha256"]
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise StoreError(f"{path}: not a file of this package, or its header is damaged") from error
     if form != _FORMAT:
         raise StoreError(f"{path}: format must be {_FORMAT!r}; got {form!r}")
     if _hash(_with_checksum(data, checksum, _BLANK)) != checksum:
         raise StoreError(f"{path}: damaged or truncated, the checksum does not fit")
     try:
-        return safetensors.torch.load(data), json.loads(meta)
-    except (safetensors.SafetensorError, ValueError) as error:
+        return safetensors.torch.load(data), dict(json.loads(meta))
+    except Exception as error:  # whatever tensors that do not fit, or a header made by hand, may raise
         raise StoreError(f"{path}: its content is not what its checksum was made of: {error}") from error
 
 
@@ -214,10 +217,9 @@ def cached(
 
     with suppress(StoreError, OSError):
         return _load_own(path, name)  # a file is whole or not there, so this needs no lock and no leave to write
-    lock = FileLock(f"{path}.lock")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock.acquire(timeout=-1 if wait else 0)
+        make_folder(path.parent)
+        lock = acquired(path, timeout=-1 if wait else 0)
     except Timeout:
         raise LockedError(f"another process is computing {path.name}") from None
     except OSError as error:

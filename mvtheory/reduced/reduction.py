@@ -23,6 +23,7 @@ from torch import Tensor
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from mvtheory._check import check_choice, check_finite, check_shape
+from mvtheory._tensors import check_tensor, check_views
 from mvtheory.data import MultiView, Sample
 from mvtheory.engine.choice import use_compiled
 from mvtheory.engine.compiled import check_output_grad
@@ -89,7 +90,7 @@ class ViewNets(PatchNets):
     def check_inputs(self, name: str, x: Tensor, n: int | str = "n") -> None:
         """Raise an error that names `x` unless it holds strengths of all views: [n, k, M, 2]."""
         k, products = self.W.shape[1], self.W.shape[3] - 1
-        check_shape(name, x, (n, k, products // k, 2))
+        check_shape(name, check_tensor(name, x), (n, k, products // k, 2))
         check_choice(f"{name}.dtype (that of the weights)", x.dtype, (self.W.dtype,))
         check_finite(name, x)
 
@@ -179,7 +180,7 @@ class OwnViewNets(PatchNets):
         check_finite(name, x)
 
     def _check_strengths(self, name: str, x: Tensor, n: int | str = "n") -> None:
-        check_shape(name, x, (n, self.W.shape[1], self.W.shape[3], 2))
+        check_shape(name, check_tensor(name, x), (n, self.W.shape[1], self.W.shape[3], 2))
         check_choice(f"{name}.dtype (that of the weights)", x.dtype, (self.W.dtype,))
 
     def __call__(self, x: Float[Tensor, "n k M 2"]) -> Float[Tensor, "L n k"]:
@@ -240,8 +241,8 @@ def reduce_to_own_views(
         The views in their own coordinates.
     """
     _check_zero(nets.activation, nets.W)
+    views = _orthonormal(views, nets.W)
     k, M, _ = views.shape
-    check_shape("views", views, (nets.W.shape[1], "M", nets.W.shape[-1]))
     W = torch.einsum("lkrd,kvd->lkrv", nets.W, views).contiguous()
     return OwnViewNets(W, nets.activation), _strengths(data, k, M), torch.eye(M).to(W).expand(k, M, M)
 
@@ -266,7 +267,8 @@ def draw_strengths(
         The view that a single-view input kept; -1 for multi-view inputs.
     """
     y, kept, strength = task.strengths(n_multi_view, n_single_view, seed=seed, balanced=balanced)
-    patches = torch.full((task.k, task.M), float(task.C_p if task.C_weak is None else task.C_weak))
+    weak = float(task.C_p if task.C_weak is None else task.C_weak)
+    patches = torch.full((task.k, task.M), weak, dtype=torch.float32)
     count = (strength > 0) * patches
     own = torch.arange(len(y)), y
     count[own] = (strength[own] > 0) * float(task.C_p)
@@ -299,13 +301,25 @@ def reduce_to_all_views(
         The views in these coordinates.
     """
     _check_zero(nets.activation, nets.W)
+    views = _orthonormal(views, nets.W)
     k, M, _ = views.shape
-    check_shape("views", views, (nets.W.shape[1], "M", nets.W.shape[-1]))
     basis = views.flatten(0, 1).T  # [d, k M]
     along = nets.W @ basis
     rest = (nets.W - along @ basis.T).norm(dim=-1, keepdim=True)
     own = torch.eye(k * M, k * M + 1).to(along).view(k, M, -1)
     return ViewNets(torch.cat([along, rest], -1), nets.activation), _strengths(data, k, M), own
+
+
+def _orthonormal(views: Tensor, W: Tensor) -> Tensor:
+    """Return the views after a check that each has length 1 and none overlaps with another.
+
+    In other coordinates gradient descent takes another path: products with views would not move as the weights do.
+    """
+    checked, flat = check_views("views", views, W), views.flatten(0, 1).double()
+    error = float((flat @ flat.T - torch.eye(len(flat)).to(flat)).abs().max())
+    if error > 1e-5:
+        raise ValueError(f"views must be orthonormal up to 1e-5; got inner products that are off by {error:.2g}")
+    return checked
 
 
 def _check_zero(activation: Activation, W: Tensor) -> None:

@@ -17,7 +17,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from mvtheory._check import check_choice, check_int, check_labels
+from mvtheory._check import check_choice, check_int, check_labels, check_type
+from mvtheory._tensors import TRAINED, check_tensor
 from mvtheory.engine.sparse import sparse_cross_entropy
 from mvtheory.model import Activation, SReLU, pooled
 from mvtheory.reduced.reduction import OwnViewNets, Strengths
@@ -72,13 +73,16 @@ def train_reduced(nets: OwnViewNets, data: Strengths, schedule: Schedule = Sched
     UserWarning
         If training errors are left at the last step: see :func:`mvtheory.training.train`.
     """
+    check_type("nets", nets, OwnViewNets)
+    check_tensor("nets.W", nets.W, TRAINED)
+    check_type("schedule", schedule, Schedule)
     check_choice("schedule.optimizer", schedule.optimizer, ("gd",))
     if isinstance(nets.activation, SReLU):
         check_int("nets.activation.q", nets.activation.q, low=2)
     L, k, m, M = nets.W.shape
     nets.check_inputs("data.x", data.x, len(data))
-    check_labels("data.y", data.y, k)
-    present, alive = _Present.of(data), torch.arange(L)
+    check_labels("data.y", check_tensor("data.y", data.y), k)
+    present, alive = _Present.of(replace(data, x=data.x.detach())), torch.arange(L)
     # The weights along a view are next to each other.
     W = nets.W.detach().permute(1, 3, 0, 2).clone(memory_format=torch.contiguous_format).view(k * M, L, m)
     loss, error, steps = W.new_zeros(L), W.new_zeros(L), torch.zeros(L, dtype=torch.int64)

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from mvtheory.persistence.files import make_folder
 from mvtheory.persistence.store import StoreError, load, save
 
 __all__ = ["Cells", "Outcome"]
@@ -47,7 +48,7 @@ class Cells:
 
     def check_writable(self) -> None:
         """Make the folder; raise the system's `OSError` if nothing can be written there."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self.folder)
         tempfile.TemporaryFile(dir=self.folder).close()
 
     def write(self, key: str, description: Mapping[str, Any], outcome: Outcome) -> None:
@@ -67,7 +68,10 @@ class Cells:
                 _, content = load(path)
                 if content.get("key") != key:
                     raise StoreError(f"{path}: holds another cell, {content.get('key')}")
-                return Outcome(**content["outcome"])
+                try:
+                    return Outcome(**content["outcome"])
+                except (KeyError, TypeError) as error:
+                    raise StoreError(f"{path}: not the outcome of a cell") from error
         return None
 
     def _path(self, key: str, failed: bool) -> Path:

@@ -53,7 +53,8 @@ class Sweep:
         Which seeds and which data draws.
     store : str or Path, optional
         Folder of the finished cells, which several sweeps may share, also at the same time; default as for
-        :func:`mvtheory.persistence.store.cached`.
+        :func:`mvtheory.persistence.store.cached`. What lies there is taken as it is: only those you trust should be
+        able to write to it.
 
     Raises
     ------

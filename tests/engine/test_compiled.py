@@ -4,6 +4,7 @@ import dataclasses
 import os
 import subprocess
 import sys
+import threading
 
 import pytest
 import torch
@@ -223,6 +224,35 @@ def test_torch_keeps_to_one_thread_while_compiled_code_trains_and_not_after_an_e
     with pytest.raises(KeyError):
         train(nets, data, Spy(data.y), Schedule(steps=9))
     assert seen in ([1] * 3, [1] * 4)  # the other thread may be in the middle of a call
+    assert torch.get_num_threads() == 2
+
+
+@wide
+def test_trainings_in_threads_of_python_keep_their_number_of_threads(threads):
+    """What starts while a training runs finds the number that was set, and so the same bits."""
+    nets, data = small_problem(n=3000)
+    threads(2)
+    schedule = Schedule(steps=5, stop_loss=0)
+    expected, found = train(nets, data, schedule=schedule).nets.W, []
+
+    def another():
+        found.append((torch.get_num_threads(), train(nets, data, schedule=schedule).nets.W, torch.get_num_threads()))
+
+    @dataclasses.dataclass(frozen=True)
+    class Overlapped:
+        y: torch.Tensor
+        joint: bool = False
+
+        def __call__(self, F, rows, nets):
+            if not found:
+                thread = threading.Thread(target=another)
+                thread.start()
+                thread.join()
+            return CrossEntropy(self.y)(F, rows, nets)
+
+    train(nets, data, Overlapped(data.y), Schedule(steps=1, stop_loss=0))
+    assert [number for before, _, after in found for number in (before, after)] == [2] * 2 * len(found)
+    assert all(torch.equal(W, expected) for _, W, _ in found)
     assert torch.get_num_threads() == 2
 
 

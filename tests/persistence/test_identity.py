@@ -299,3 +299,33 @@ def test_versions_of_other_packages_count(monkeypatch):
     after = of(np.sin), of(train)
     sources._digest.cache_clear()
     assert before[1] != after[1]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import os\ndef f(): return os.environ['X']",
+        "from os import environ\ndef f(): return environ['X']",
+        "def f():\n from os import environ\n return environ['X']",
+        "import os\ndef g(): return os.environ\ndef f(): return g()['X']",
+    ],
+)
+def test_what_a_function_reads_in_other_packages_does_not_count_by_its_value(text, monkeypatch):
+    monkeypatch.setenv("X", "1")
+    before = of(make(text))
+    monkeypatch.setenv("X", "2")
+    assert of(make(text)) == before != of(make(text.replace("'X'", "'Y'")))
+
+
+def test_a_function_may_write_to_a_stream_of_the_system():
+    text = "import sys\ndef f(): print('{}', file=sys.stderr)"
+    assert of(make(text.format("a"))) == of(make(text.format("a"))) != of(make(text.format("b")))
+    assert of(make("import sys\ndef f(): return sys.stderr")) != of(make("import sys\ndef f(): return sys.stdout"))
+
+
+def test_a_module_of_the_users_counts_by_what_is_read_in_it(monkeypatch):
+    module = sys.modules[__name__]
+    text = "def f(): return module.FACTOR"
+    before = of(make(text, module=module))
+    monkeypatch.setattr(module, "FACTOR", 3)
+    assert of(make(text, module=module)) != before

@@ -266,6 +266,43 @@ def test_a_file_with_a_true_checksum_of_nonsense_is_refused_and_computed_again(t
         assert same(cached(KEY, Study(), tmp_path)[0], TENSORS)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda header: header["x"].update(dtype="F3"),
+        lambda header: header["x"].update(shape=[2**40, 2**40]),
+        lambda header: header["__metadata__"].update(meta="[1]"),
+        lambda header: header["__metadata__"].update(meta="[" * 100_000),
+        lambda header: header["__metadata__"].update(meta="{}"),
+        lambda header: header.update(__metadata__=[]),
+    ],
+    ids=["type", "shape", "list", "depth", "empty", "no header"],
+)
+def test_a_file_made_by_hand_with_a_true_checksum_is_computed_again(tmp_path, change):
+    cached(KEY, Study(), tmp_path)
+    (file,) = tmp_path.glob("*.safetensors")
+    data = file.read_bytes()
+    end = 8 + int.from_bytes(data[:8], "little")
+    header = json.loads(data[8:end])
+    header["x"] = {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]}
+    change(header)
+    if header["__metadata__"]:
+        header["__metadata__"]["sha256"] = "0" * 64
+    text = json.dumps(header, separators=(",", ":")).encode()
+    blank = len(text).to_bytes(8, "little") + text + data[end:]
+    file.write_bytes(blank.replace(b"0" * 64, hashlib.sha256(blank).hexdigest().encode()))
+    with pytest.warns(UserWarning, match="computing again"):
+        assert same(cached(KEY, Study(), tmp_path)[0], TENSORS)
+
+
+def test_a_folder_that_is_a_link_to_nowhere_is_named(tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path / "gone")
+    with pytest.raises(OSError, match=r"No such folder: .*gone, to which the link leads: cannot write"):
+        save(tmp_path / "link" / "nets", TENSORS, META)
+    with pytest.warns(UserWarning, match="computed, but not kept: .*gone, to which the link leads"):
+        assert same(cached(KEY, Study(), tmp_path / "link")[0], TENSORS)
+
+
 def test_the_home_folder_may_be_written_as_a_tilde(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     save("~/nets", TENSORS, META)
@@ -337,7 +374,7 @@ def test_in_a_folder_that_cannot_be_made_the_result_is_returned_all_the_same(tmp
 def test_what_is_kept_can_be_read_where_nothing_can_be_written(tmp_path, monkeypatch):
     study = Study()
     cached(KEY, study, tmp_path)
-    for name in ("FileLock", "write_atomic"):
+    for name in ("acquired", "write_atomic"):
         monkeypatch.setattr(store, name, None)  # a call would fail
     assert same(cached(KEY, study, tmp_path)[0], TENSORS)
     assert study.runs == 1

@@ -178,6 +178,10 @@ def test_reductions_refuse_what_does_not_fit():
         reduce_to_own_views(nets, data, views[:3])
     with refused(ValueError, "views must have shape"):
         reduce_to_all_views(nets, data, views[..., :7])
+    for bad in (2 * views, views + views.flip(1) / 5, views + views.flip(0) / 5):
+        for reduce in (reduce_to_own_views, reduce_to_all_views):
+            with refused(ValueError, "views must be orthonormal up to 1e-5; got inner products that are off by"):
+                reduce(nets, data, bad)
     small, strengths, _ = reduce_to_own_views(nets, data, views)
     with refused(ValueError, "data.x must have shape"):
         train(small, replace(strengths, x=strengths.x[:, :3]))
