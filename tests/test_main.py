@@ -292,21 +292,18 @@ def test_examples_run_when_they_are_made_small(file, tmp_path, capsys):
 # the command
 
 
-def command(*arguments, **options):
-    return subprocess.run(
-        [sys.executable, "-m", "mvtheory", *arguments], capture_output=True, text=True, timeout=100, **options
-    )
-
-
-def test_help_tells_the_files_and_the_status():
-    told = command("--help", cwd=ROOT)
-    assert told.returncode == 0
+def test_help_tells_the_files_and_the_status(capsys):
+    with pytest.raises(SystemExit) as end:
+        main(["--help"])
+    assert end.value.code == 0
+    told = capsys.readouterr().out
     for word in ('kind = "sweep"', 'kind = "claim"', "--save", "--scheduler", "exit status"):
-        assert word in told.stdout
+        assert word in told
 
 
 def test_a_wrong_file_is_one_line_and_status_2(tmp_path):
-    told = command(str(tmp_path / "missing.toml"), cwd=ROOT)
+    command = [sys.executable, "-m", "mvtheory", tmp_path / "missing.toml"]
+    told = subprocess.run(command, capture_output=True, text=True, timeout=100, cwd=ROOT)
     assert (told.returncode, told.stdout) == (2, "")
     assert told.stderr == f"mvtheory: {tmp_path / 'missing.toml'}: No such file or directory\n"
 

@@ -35,12 +35,14 @@ def wheel(tmp_path_factory):
         yield file
 
 
+@pytest.mark.slow
 def test_the_wheel_holds_the_package_and_nothing_else(wheel):
     names = {name for name in wheel.namelist() if ".dist-info/" not in name}
     assert "mvtheory/py.typed" in names
     assert names == FILES
 
 
+@pytest.mark.slow
 def test_what_the_book_alone_needs_is_an_extra(wheel):
     (metadata,) = (name for name in wheel.namelist() if name.endswith(".dist-info/METADATA"))
     needs = re.findall("^Requires-Dist: (.*)$", wheel.read(metadata).decode(), re.MULTILINE)

@@ -21,6 +21,7 @@ glue_values({"count": 3, "estimate": found})
 """
 
 
+@pytest.mark.slow
 def test_claims_are_shown_and_their_numbers_glued_as_texts():
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(CODE)])
     outputs = NotebookClient(notebook, timeout=120).execute().cells[0].outputs

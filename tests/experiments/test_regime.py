@@ -91,6 +91,7 @@ def test_students_of_one_net_are_compared_with_what_both_nets_missed():
     assert measured.raw is None
 
 
+@pytest.mark.slow
 def test_the_reduction_learns_the_views_of_the_full_model_where_there_is_no_noise():
     setting = vary(NOISE_FREE, n_multi_view=300, members=3, students=0, test_single_view=200)
     claim = measure("reduction", draws=DRAWS, setting=setting)

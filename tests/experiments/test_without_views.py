@@ -144,6 +144,7 @@ def test_studies_differ_where_they_say():
     assert replace(STUDIES["noise"], flipped=0.0) == STUDIES["mixture"]
 
 
+@pytest.mark.slow
 def test_the_gain_goes_with_the_second_view():
     """The same code finds a large gain with two views, and none where one was shown."""
     gains = {}
