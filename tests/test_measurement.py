@@ -181,6 +181,11 @@ def test_more_points_and_a_lower_level_narrow_the_interval():
     assert width(points=100) > width(points=1000) > width(points=None) > width(points=None, level=0.5)
 
 
+def test_single_precision_is_averaged_in_double():
+    values = torch.rand(3, 1000, generator=torch.Generator().manual_seed(0))
+    assert over_draws(values, points=10) == over_draws(values.double(), points=10)
+
+
 def test_nets_behind_a_value_may_be_named():
     assert over_draws(torch.tensor([[0.1], [0.2]]), points=10, nets=20).nets == 20
 
