@@ -182,6 +182,13 @@ def test_more_points_and_a_lower_level_narrow_the_interval():
     assert width(points=100) > width(points=1000) > width(points=None) > width(points=None, level=0.5)
 
 
+def test_single_precision_is_averaged_in_double():
+    values = torch.rand(3, 1000, generator=torch.Generator().manual_seed(0))
+    assert over_draws(values, points=10) == over_draws(values.double(), points=10)
+    third = torch.full((2, 1), 1 / 3, dtype=torch.float64)
+    assert over_draws(third, points=10).value == 1 / 3
+
+
 def test_nets_behind_a_value_may_be_named():
     assert over_draws(torch.tensor([[0.1], [0.2]]), points=10, nets=20).nets == 20
 
@@ -195,6 +202,7 @@ def test_nets_behind_a_value_may_be_named():
         ([[0.1], [1.5]], {"points": 9}, r"values must lie in \[0, 1\] where points are given; got 0.1 to 1.5"),
         ([[0.1], [0.2]], {"points": 0}, "points must be an integer >= 1; got 0"),
         ([[0.1], [0.2]], {"points": 9, "level": 1.0}, r"level must be a finite number in \(0, 1\); got 1.0"),
+        ([[0.1], [0.2]], {"points": 9, "level": 0.0}, r"level must be a finite number in \(0, 1\); got 0.0"),
         ([[0.1], [0.1]], {"points": None}, r"points must be given where all draw means are equal \(0.1\)"),
     ],
 )

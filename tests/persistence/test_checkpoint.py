@@ -390,6 +390,7 @@ def test_an_interrupt_that_hits_compiled_code_is_one(steps, at):
         train(*small_problem(), schedule=Schedule(steps=99, stop_loss=0))
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # an interrupt may hit a destructor
 @pytest.mark.parametrize(("kept", "times"), [(False, 12), (True, 4)], ids=["in memory", "on disk"])
 def test_interrupts_at_random_moments_meet_no_half_step(kept, times, tmp_path):
