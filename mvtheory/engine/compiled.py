@@ -15,15 +15,18 @@ from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar, copy_context
 from functools import cache
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from threadpoolctl import ThreadpoolController
 from torch import Tensor
 
 from mvtheory._check import check_choice, check_labels, check_shape
 from mvtheory._tensors import check_tensor
 from mvtheory.engine.jit import Lazy
+
+if TYPE_CHECKING:
+    from threadpoolctl import ThreadpoolController
 
 __all__ = ["CompiledStep", "check_output_grad", "panels_of", "single_threaded_torch", "threads", "too_narrow"]
 
@@ -63,6 +66,8 @@ def _one_thread() -> Iterator[None]:
 
 @cache
 def _openmp() -> ThreadpoolController:
+    from threadpoolctl import ThreadpoolController  # which sets environment variables when it is imported
+
     return ThreadpoolController().select(user_api="openmp")
 
 
