@@ -63,8 +63,8 @@ def log(x: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
     small = f * SQRT2 < 1
     f, e = np.where(small, f * 2, f), np.where(small, e - 1, e)
     t = (f - 1) / (f + 1)  # log f = 2 artanh t = 2 (t + t^3 / 3 + ...), |t| < .172
-    square, p = t * t, np.full_like(t, 1 / 23)
-    for odd in range(21, 0, -2):
+    square, p = t * t, np.full_like(t, 1 / 21)
+    for odd in range(19, 0, -2):
         p = p * square + 1 / odd
     return e * LN2_HIGH + (2 * t * p + e * LN2_LOW)
 
@@ -112,6 +112,6 @@ class Random:
             u = 2 * self.uniform() - 1
             v = 2 * self.uniform() - 1
             square = u * u + v * v
-        scale = math.sqrt(-2 * float(log(np.float64(square).reshape(()))) / square)
+        scale = math.sqrt(-2 * float(log(np.array([square]))[0]) / square)
         self._spare = v * scale
         return u * scale

@@ -153,9 +153,7 @@ def outputs(setting: LabSetting, data: Inputs, W: Weights) -> Float[np.ndarray, 
     return _forward(setting, data, W)[0]
 
 
-def train(
-    setting: LabSetting, data: Inputs, W: Weights, schedule: Schedule, teacher: Teacher | None = None
-) -> Trained:
+def train(setting: LabSetting, data: Inputs, W: Weights, schedule: Schedule, teacher: Teacher | None = None) -> Trained:
     """Train nets, each for itself, on the labels, and on a teacher if there is one.
 
     Parameters
@@ -336,9 +334,9 @@ def run(setting: LabSetting = LabSetting(), phases: Sequence[str] = PHASES[:-1])
     return experiment.results()
 
 
-def _total(a: Float[np.ndarray, "..."], axis: int) -> Float[np.ndarray, "..."]:
+def _total(a: np.ndarray, axis: int) -> np.ndarray:
     """Return the sum along an axis, one by one."""
-    return np.add.accumulate(a, axis).take(-1, axis)
+    return np.asarray(np.add.accumulate(a, axis).take(-1, axis))
 
 
 def _mean(a: np.ndarray) -> float:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
 
-from mvtheory._check import check_int, check_number
+from mvtheory._check import check_choice, check_int, check_number
 from mvtheory.training import Schedule
 
-__all__ = ["FIELDS", "PHASES", "PRESETS", "Field", "LabSetting"]
+__all__ = ["FIELDS", "PANELS", "PHASES", "PRESETS", "Field", "LabSetting", "page"]
 
 
 @dataclass(frozen=True)
@@ -152,3 +154,41 @@ PRESETS = {
 
 #: What the buttons of the lab do, in the order in which they make sense.
 PHASES = ("train", "average", "train the average", "distil", "self-distil", "next generation")
+
+#: The parts of a lab that show what happens, in order.
+PANELS = ("race", "grid", "errors", "loss")
+
+
+def page(
+    setting: LabSetting = LabSetting(),
+    inputs: Iterable[str] = tuple(FIELDS),
+    panels: Iterable[str] = PANELS,
+    *,
+    address: bool = False,
+) -> dict[str, Any]:
+    """Return what ``lab.js`` wants to know, in terms of JSON.
+
+    Parameters
+    ----------
+    setting : LabSetting
+        Where the lab begins.
+    inputs : iterable of str
+        The numbers that may be changed, names of :data:`FIELDS`.
+    panels : iterable of str
+        What is shown, names of :data:`PANELS`.
+    address : bool
+        Keep the setting in the page's address; for one lab on a page.
+
+    Returns
+    -------
+    dict
+    """
+    whole = {name: isinstance(getattr(LabSetting, name), int) for name in FIELDS}
+    return {
+        "setting": asdict(setting),
+        "fields": {name: {**asdict(field), "whole": whole[name]} for name, field in FIELDS.items()},
+        "presets": {name: asdict(preset) for name, preset in PRESETS.items()},
+        "inputs": [check_choice("inputs", name, FIELDS) for name in inputs],
+        "panels": [check_choice("panels", name, PANELS) for name in panels],
+        "address": address,
+    }
