@@ -1,7 +1,7 @@
 r"""The engine of the lab in Python: what ``lab.js`` computes, to the last bit.
 
-The nets are those of :class:`mvtheory.reduced.reduction.OwnViewNets`, in double precision. Every sum has one order, that
-of the nets, classes, views, neurons or inputs: `numpy.sum` has another, so sums here are running sums.
+The nets are those of :class:`mvtheory.reduced.reduction.OwnViewNets`, in double precision. Every sum has one order,
+that of the nets, classes, views, neurons or inputs: `numpy.sum` has another, so sums here are running sums.
 """
 
 from __future__ import annotations
@@ -265,12 +265,12 @@ class Experiment:
             self.generation += 1
 
     def _student(self, teacher: Teacher, role: int, from_start: bool) -> Trained:
-        s, start, steps = self.setting, draw_nets(self.setting, role), 0
-        if not from_start:
-            alone = train(s, self.data, start, s.schedule)
-            start, steps = alone.W, alone.steps
-        end = train(s, self.data, start, s.student_schedule, teacher)
-        return Trained(end.W, end.loss, end.error, steps + end.steps)
+        s, start = self.setting, draw_nets(self.setting, role)
+        if from_start:
+            return train(s, self.data, start, s.student_schedule, teacher)
+        alone = train(s, self.data, start, s.schedule)
+        end = train(s, self.data, alone.W, s.student_schedule, teacher)
+        return Trained(end.W, end.loss, end.error, alone.steps + end.steps)
 
     def results(self) -> pd.DataFrame:
         """Return the errors on single-view inputs beside what the lottery predicts.

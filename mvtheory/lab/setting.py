@@ -126,8 +126,9 @@ class LabSetting:
 
     def __post_init__(self) -> None:
         for name, allowed in FIELDS.items():
-            whole = isinstance(getattr(type(self), name), int)
-            (check_int if whole else check_number)(name, getattr(self, name), allowed.low, allowed.high)
+            check_number(name, getattr(self, name), allowed.low, allowed.high)
+            if isinstance(getattr(type(self), name), int):
+                check_int(name, getattr(self, name))
         check_number("s (at most all classes)", self.s, 0, self.k)
 
     @property

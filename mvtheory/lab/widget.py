@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import anywidget
 import pandas as pd
@@ -37,13 +38,13 @@ class Lab(anywidget.AnyWidget):
 
     config = traitlets.Dict().tag(sync=True)
     values = traitlets.Dict().tag(sync=True)
-    rows = traitlets.List().tag(sync=True)
+    rows: traitlets.List[dict[str, Any]] = traitlets.List().tag(sync=True)
 
     def __init__(self, setting: LabSetting = LabSetting()) -> None:
         super().__init__(config=page(setting), values=asdict(setting))
 
     @traitlets.validate("values")
-    def _check_values(self, proposal: traitlets.Bunch) -> dict[str, float | int]:
+    def _check_values(self, proposal: traitlets.Bunch) -> dict[str, Any]:
         return asdict(LabSetting(**proposal["value"]))
 
     @property
@@ -55,4 +56,4 @@ class Lab(anywidget.AnyWidget):
     def results(self) -> pd.DataFrame:
         """What was measured so far: the rows of :meth:`mvtheory.lab.reference.Experiment.results`."""
         columns = ["method", "error", "predicted", "loss", "train_error", "steps"]
-        return pd.DataFrame(self.rows, columns=columns).astype({name: float for name in columns[1:]})
+        return pd.DataFrame(self.rows, columns=columns).astype(dict.fromkeys(columns[1:], float))

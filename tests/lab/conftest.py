@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from html import escape
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
@@ -27,7 +28,7 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def script_page(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Page]]:
+def script_page(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Page]:
     """Open a page that loads a script and has no lab; what it reports as an error is one."""
     folder = tmp_path_factory.mktemp("script")
 
@@ -39,7 +40,7 @@ def script_page(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> I
         tab.goto((folder / f"{name}.html").as_uri())
         return tab
 
-    yield opened
+    return opened
 
 
 @pytest.fixture
@@ -50,12 +51,12 @@ def open_lab(browser: Browser, tmp_path: Path) -> Iterator[Callable[..., Page]]:
     def opened(
         setting: LabSetting = LabSetting(),
         *,
-        address: bool = True,
         hash: str = "",
         calm: bool = True,
         width: int = 1000,
+        scheme: Literal["light", "dark"] = "light",
     ) -> Page:
-        config = escape(json.dumps(page(setting, address=address)))
+        config = escape(json.dumps(page(setting, address=True)))
         file = tmp_path / "lab.html"
         file.write_text(
             '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
@@ -64,7 +65,9 @@ def open_lab(browser: Browser, tmp_path: Path) -> Iterator[Callable[..., Page]]:
             encoding="utf-8",
         )
         context = browser.new_context(
-            viewport={"width": width, "height": 900}, reduced_motion="reduce" if calm else "no-preference"
+            viewport={"width": width, "height": 900},
+            reduced_motion="reduce" if calm else "no-preference",
+            color_scheme=scheme,
         )
         context.set_default_timeout(60_000)  # a busy machine is slow, not wrong
         contexts.append(context)
