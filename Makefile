@@ -16,7 +16,7 @@ book: $(VENV)/.ready
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadscope
 
 # All tests that need no built book.
-check: $(VENV)/.ready
+check: $(VENV)/.ready chromium
 	$(PYTEST) --ignore tests/book
 
 # All tests, fast ones first; the first test of the built pages builds them (see tests/book/conftest.py).
@@ -55,7 +55,7 @@ lint: $(VENV)/.ready
 	$(BIN)/lint-imports --no-logo --no-cache
 
 chromium:
-	@command -v chromium >/dev/null || { echo "The built pages are tested in Chromium: apt-get install chromium" >&2; exit 1; }
+	@command -v chromium >/dev/null || { echo "The pages are tested in Chromium: apt-get install chromium" >&2; exit 1; }
 
 $(VENV)/.ready: requirements.txt pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

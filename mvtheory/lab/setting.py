@@ -47,7 +47,7 @@ FIELDS = {
     "N": Field("training inputs", 10, 2000, 10),
     "m": Field("neurons of a class", 1, 20),
     "nets": Field("nets, and students", 1, 20),
-    "seed": Field("seed", 0, 999999),
+    "seed": Field("number of all that is random", 0, 999999),
 }
 
 

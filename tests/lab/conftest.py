@@ -13,7 +13,6 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from mvtheory.lab.setting import LabSetting, page
 
 FOLDER = Path(__file__).parents[2] / "mvtheory/lab"
-SCRIPT = (FOLDER / "lab.js").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="session")

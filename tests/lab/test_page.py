@@ -11,7 +11,7 @@ from playwright.sync_api import Page
 from mvtheory.lab.reference import run
 from mvtheory.lab.setting import FIELDS, PRESETS, LabSetting
 
-SMALL = LabSetting(k=4, s=2.0, N=80, m=6, nets=4, n_test=80, student_steps=40)
+SMALL = LabSetting(k=4, s=2.0, N=80, m=6, nets=4, n_test=100, student_steps=40)
 
 OpenLab = Callable[..., Page]
 
@@ -129,7 +129,7 @@ def test_the_address_holds_the_setting(open_lab: OpenLab) -> None:
     assert "seed=2" in hash
     other = open_lab(hash=hash)
     assert other.get_by_label("M: views of a class").input_value() == "3"
-    assert other.get_by_label("seed: seed").input_value() == "2"
+    assert other.get_by_label("seed: number of all that is random").input_value() == "2"
     assert other.get_by_label("Preset: what it shows").input_value() == "own setting"
 
 

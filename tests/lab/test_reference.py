@@ -167,7 +167,7 @@ def test_the_default_is_the_setting_of_the_book():
 
 
 def test_values_that_are_not_allowed_are_named():
-    with refused(ValueError, "k must be a finite number in .2, 30.; got 31"):
+    with refused(ValueError, r"k must be a finite number in \[2, 30\]; got 31"):
         LabSetting(k=31)
     with refused(TypeError, "q must be an integer"):
         LabSetting(q=2.5)

@@ -3,14 +3,17 @@
 import random
 from collections.abc import Callable
 from dataclasses import asdict
+from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import SCRIPT
 from playwright.sync_api import Page
 
+import mvtheory.lab
 from mvtheory.lab.reference import Experiment
 from mvtheory.lab.setting import PHASES, LabSetting
+
+SCRIPT = Path(mvtheory.lab.__file__).with_name("lab.js").read_text(encoding="utf-8")
 
 # Do the phases; give every number as hexadecimal digits of its bits.
 RUN = """({ setting, phases }) => {
