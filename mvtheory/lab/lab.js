@@ -25,8 +25,9 @@ var multiViewLab = (function () {
    * Outputs of teachers, less their baselines [n, k], one for each student; a class is on from `threshold`.
    * @typedef {{G: Float64Array[], threshold: number}} Teacher
    *
-   * A stack of nets in training: weights [k, M, m] of each.
-   * @typedef {{W: Float64Array[], loss: Float64Array, error: Float64Array, steps: Int32Array, step: number}} Run
+   * A stack of nets in training: weights [k, M, m] of each, and once they are trained their errors on test inputs.
+   * @typedef {{W: Float64Array[], loss: Float64Array, error: Float64Array, steps: Int32Array, step: number,
+   *   errors?: number[]}} Run
    *
    * A row of the table of results.
    * @typedef {{method: string, error: number, predicted: number, loss: number, train_error: number, steps: number}} Row
@@ -75,7 +76,10 @@ var multiViewLab = (function () {
   class Random {
     /** @param {number} seed @param {number} stream */
     constructor(seed, stream) {
-      [this.a, this.b, this.c, this.count] = [0, seed, stream, 1];
+      this.a = 0;
+      this.b = seed;
+      this.c = stream;
+      this.count = 1;
       this.spare = NaN;
       for (let i = 0; i < 12; i++) this.bits();
     }
@@ -360,7 +364,10 @@ var multiViewLab = (function () {
     }
   }
 
-  /** Train the average of nets as one net; yields as above. @param {Setting} setting @param {Inputs} data @param {Run} run */
+  /**
+   * Train the average of nets as one net; yields as above.
+   * @param {Setting} setting @param {Inputs} data @param {Run} run
+   */
   function* trainAverage(setting, data, run) {
     const passes = run.W.map(() => new Pass(setting, data));
     const dF = new Float64Array(data.n * setting.k);
@@ -403,10 +410,26 @@ var multiViewLab = (function () {
     return { W: drawNets(setting, role), loss, error, steps, step: 0 };
   }
 
-  /** The outputs of each net on inputs. @param {Setting} setting @param {Inputs} data @param {Float64Array[]} nets */
-  function outputs(setting, data, nets) {
+  /**
+   * The outputs of each net on inputs; yields after each.
+   * @param {Setting} setting @param {Inputs} data @param {Float64Array[]} nets
+   */
+  function* outputs(setting, data, nets) {
     const pass = new Pass(setting, data);
-    return nets.map((W) => pass.forward(W).slice());
+    const F = [];
+    for (const W of nets) {
+      F.push(pass.forward(W).slice());
+      yield false;
+    }
+    return F;
+  }
+
+  /** The result of a generator, without a pause. @template T @param {Generator<boolean, T>} work @returns {T} */
+  function atOnce(work) {
+    for (;;) {
+      const { value, done } = work.next();
+      if (done) return value;
+    }
   }
 
   /** The share of wrong answers. @param {Setting} setting @param {Inputs} data @param {Float64Array} F */
@@ -452,17 +475,23 @@ var multiViewLab = (function () {
       if (phase === "train") {
         runs.nets = newRun(setting, 1);
         yield* train(setting, data, runs.nets, schedules(setting).labels);
+        runs.nets.errors = yield* this.measure("nets");
       } else if (phase === "average") {
         yield* this.average();
       } else if (phase === "train the average") {
         runs["trained average"] = newRun(setting, 1);
         yield* trainAverage(setting, data, runs["trained average"]);
+        runs["trained average"].errors = yield* this.measure("trained average");
       } else if (phase === "distil") {
-        const G = lessBaseline(setting, average(outputs(setting, data, runs.nets.W)));
+        const G = lessBaseline(setting, average(yield* outputs(setting, data, runs.nets.W)));
         const teacher = { G: runs.nets.W.map(() => G), threshold: setting.threshold / setting.nets };
         yield* this.student("distilled", 2, teacher, setting.from_start);
       } else if (phase === "self-distil") {
-        const G = outputs(setting, data, runs.nets.W).map((F) => lessBaseline(setting, F));
+        const G = [];
+        for (const F of yield* outputs(setting, data, runs.nets.W)) {
+          G.push(lessBaseline(setting, F));
+          yield false;
+        }
         yield* this.student("self-distilled", 3 + this.generation, { G, threshold: setting.threshold }, false);
       } else {
         this.runs = { nets: runs["self-distilled"] };
@@ -478,12 +507,13 @@ var multiViewLab = (function () {
       const run = (this.runs[name] = newRun(setting, role));
       if (!fromStart) yield* train(setting, data, run, labels);
       yield* train(setting, data, run, distillation, teacher);
+      run.errors = yield* this.measure(name);
     }
 
     /** Errors of averages of L nets, means over the L nets that follow each. */
     *average() {
       const { setting, test } = this;
-      const F = outputs(setting, test, this.runs.nets.W);
+      const F = yield* outputs(setting, test, this.runs.nets.W);
       const errors = F.map(() => new Float64Array(F.length));
       for (let first = 0; first < F.length; first++) {
         const total = new Float64Array(F[0].length);
@@ -497,10 +527,15 @@ var multiViewLab = (function () {
       this.averages = errors.map(mean);
     }
 
-    /** The error of each net on single-view inputs; of a trained average, that of the average. @param {string} name */
-    errors(name) {
-      const F = outputs(this.setting, this.test, this.runs[name].W);
+    /** Measure the error of each net on test inputs; of a trained average, that of the average. @param {string} name */
+    *measure(name) {
+      const F = yield* outputs(this.setting, this.test, this.runs[name].W);
       return (name === "trained average" ? [average(F)] : F).map((G) => errorRate(this.setting, this.test, G));
+    }
+
+    /** The same, as it is at present. @param {string} name */
+    errors(name) {
+      return this.runs[name].errors ?? atOnce(this.measure(name));
     }
 
     /** What the lottery predicts for the error of what so many independent nets hold. @param {number} nets */
@@ -511,6 +546,7 @@ var multiViewLab = (function () {
     /** The rows of the table, in the order of mvtheory.lab.reference. @returns {Row[]} */
     results() {
       const { runs, generation, setting } = this;
+      /** @type {[string, string, number][]} */
       const heads = [
         ["nets", "single net", generation + 1],
         ["trained average", "trained average", 1],
@@ -526,7 +562,14 @@ var multiViewLab = (function () {
         if (name !== "nets" || !this.averages) continue;
         for (let size = 2; size <= setting.nets; size++) {
           const [measured, predicted] = [this.averages[size - 1], this.predicted(nets * size)];
-          rows.push({ method: `average of ${size}`, error: measured, predicted, loss: NaN, train_error: NaN, steps: NaN });
+          rows.push({
+            method: `average of ${size}`,
+            error: measured,
+            predicted,
+            loss: NaN,
+            train_error: NaN,
+            steps: NaN,
+          });
         }
       }
       return rows;
@@ -548,7 +591,14 @@ var multiViewLab = (function () {
   /** Which views each class of a net holds: those with more than a tenth of the largest output [k, M]. */
   function heldViews(setting, W) {
     const { k, M, m } = setting;
-    const pass = new Pass(setting, { n: 0, y: new Int32Array(0), own: new Float64Array(0), z: 1, start: new Int32Array(1), entry: [] });
+    const pass = new Pass(setting, {
+      n: 0,
+      y: new Int32Array(0),
+      own: new Float64Array(0),
+      z: 1,
+      start: new Int32Array(1),
+      entry: [],
+    });
     const output = Array.from({ length: k * M }, (_, view) => pass.neurons(W, view * m, 1, pass.weakSlope, view * m));
     return Array.from({ length: k }, (_, j) => {
       const own = output.slice(j * M, (j + 1) * M);
@@ -560,15 +610,32 @@ var multiViewLab = (function () {
 
   const SVG = "http://www.w3.org/2000/svg";
   const VIEWS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00"]; // after Okabe and Ito
-  const COLOURS = { single: "#0072b2", ensemble: "#d55e00", distilled: "#009e73", "self-distilled": "#cc79a7", "trained average": "#e69f00" };
-  const NAMES = { nets: "nets", "trained average": "nets of the trained average", distilled: "distilled nets", "self-distilled": "self-distilled nets" };
+  const COLOURS = {
+    single: "#0072b2",
+    ensemble: "#d55e00",
+    distilled: "#009e73",
+    "self-distilled": "#cc79a7",
+    "trained average": "#e69f00",
+  };
+  const NAMES = {
+    nets: "nets",
+    "trained average": "nets of the trained average",
+    distilled: "distilled nets",
+    "self-distilled": "self-distilled nets",
+  };
 
-  /** Make an element of HTML. @param {string} tag @param {Object<string, any>} [attributes] @param {...(Node|string)} content */
+  /**
+   * Make an element of HTML.
+   * @param {string} tag @param {Object<string, any>} [attributes] @param {...(Node|string)} content
+   */
   function html(tag, attributes = {}, ...content) {
     return fill(document.createElement(tag), attributes, content);
   }
 
-  /** Make an element of SVG. @param {string} tag @param {Object<string, any>} [attributes] @param {...(Node|string)} content */
+  /**
+   * Make an element of SVG.
+   * @param {string} tag @param {Object<string, any>} [attributes] @param {...(Node|string)} content
+   */
   function svg(tag, attributes = {}, ...content) {
     return fill(document.createElementNS(SVG, tag), attributes, content);
   }
@@ -597,7 +664,8 @@ var multiViewLab = (function () {
         this.add("line", { x1: left, x2: width - right, y1: this.y(value), y2: this.y(value), class: "mv-rule" });
         this.add("text", { x: left - 6, y: this.y(value) + 4, "text-anchor": "end" }, text);
       }
-      for (const [value, text] of names) this.add("text", { x: this.x(value), y: height - bottom + 14, "text-anchor": "middle" }, text);
+      for (const [value, text] of names)
+        this.add("text", { x: this.x(value), y: height - bottom + 14, "text-anchor": "middle" }, text);
       this.add("text", { x: left, y: height - 4 }, label);
       element.replaceChildren(this.root);
     }
@@ -627,7 +695,8 @@ var multiViewLab = (function () {
       if (run.step % this.stride) return;
       const overlap = run.W.map((W) => {
         const largest = new Float32Array(k * M);
-        for (let view = 0; view < k * M; view++) for (let r = 0; r < m; r++) largest[view] = Math.max(largest[view], W[view * m + r]);
+        for (let view = 0; view < k * M; view++)
+          for (let r = 0; r < m; r++) largest[view] = Math.max(largest[view], W[view * m + r]);
         return largest;
       });
       this.records.push({ step: run.step, loss: run.loss.slice(), error: mean(run.error), overlap });
@@ -640,14 +709,22 @@ var multiViewLab = (function () {
   // ---------------------------------------------------------------------------------------------- the lab
 
   const PLAY = ["train", "average", "train the average", "distil", "self-distil"];
-  const RUNS = { train: "nets", average: "nets", "train the average": "trained average", distil: "distilled", "self-distil": "self-distilled", "next generation": "nets" };
+  const RUNS = {
+    train: "nets",
+    average: "nets",
+    "train the average": "trained average",
+    distil: "distilled",
+    "self-distil": "self-distilled",
+    "next generation": "nets",
+  };
   const NEEDS = { average: "nets", distil: "nets", "self-distil": "nets", "next generation": "self-distilled" };
   const OWN = "own setting";
 
   /**
    * Put a lab into an element.
    * @param {HTMLElement} host
-   * @param {{setting: Setting, fields: Object<string, {label: string, low: number, high: number, step: number, whole: boolean}>,
+   * @param {{setting: Setting,
+   *   fields: Object<string, {label: string, low: number, high: number, step: number, whole: boolean}>,
    *   presets: Object<string, Setting>, inputs: string[], panels: string[], address: boolean}} config
    * @param {(setting: Setting, rows: Row[]) => void} [tell] called after each change of the setting or the results
    */
@@ -670,12 +747,26 @@ var multiViewLab = (function () {
     const id = `mv-lab-${Math.random().toString(36).slice(2, 8)}`;
     const inputs = {};
     const note = html("p", { class: "mv-note", role: "alert" });
-    const preset = html("select", { id: `${id}-preset`, onchange: () => change(config.presets[preset.value] ?? setting) });
-    preset.append(...Object.keys(config.presets).map((name) => html("option", {}, name)), html("option", { hidden: true }, OWN));
+    const preset = html("select", {
+      id: `${id}-preset`,
+      onchange: () => change(config.presets[preset.value] ?? setting),
+    });
+    preset.append(
+      ...Object.keys(config.presets).map((name) => html("option", {}, name)),
+      html("option", { hidden: true }, OWN),
+    );
     const form = html("div", { class: "mv-fields" }, labelled("preset", "Preset: what it shows", preset));
     for (const name of config.inputs) {
       const { label, low, high, step } = config.fields[name];
-      inputs[name] = html("input", { id: `${id}-${name}`, type: "number", min: low, max: high, step: step || "any", inputmode: "decimal", onchange: () => read(name) });
+      inputs[name] = html("input", {
+        id: `${id}-${name}`,
+        type: "number",
+        min: low,
+        max: high,
+        step: step || "any",
+        inputmode: "decimal",
+        onchange: () => read(name),
+      });
       form.append(labelled(name, `${name}: ${label}`, inputs[name]));
     }
     const buttons = Object.fromEntries(
@@ -685,7 +776,9 @@ var multiViewLab = (function () {
       pause: button("pause", () => (playing ? pause() : resume())),
       step: button("step", oneStep),
       all: button("play all", () => start(PLAY.filter((phase) => !experiment.log.includes(phase)))),
-      seeds: button("new seeds", () => change({ ...setting, seed: (setting.seed + 1) % (config.fields.seed.high + 1) })),
+      seeds: button("new seeds", () =>
+        change({ ...setting, seed: (setting.seed + 1) % (config.fields.seed.high + 1) }),
+      ),
     };
     const bar = html("div", { class: "mv-buttons", role: "group", "aria-label": "What to do" });
     bar.append(others.all, others.pause, others.step, ...Object.values(buttons), others.seeds);
@@ -693,12 +786,29 @@ var multiViewLab = (function () {
     const status = html("p", { class: "mv-status", role: "status" });
     const show = html("select", { id: `${id}-show`, onchange: () => ((shown = show.value), draw()) });
     const pick = html("select", { id: `${id}-class`, onchange: () => ((shownClass = Number(pick.value)), draw()) });
-    const looks = html("div", { class: "mv-fields" }, labelled("show", "Show", show), labelled("class", "Class of the race", pick));
+    const looks = html(
+      "div",
+      { class: "mv-fields" },
+      labelled("show", "Show", show),
+      labelled("class", "Class of the race", pick),
+    );
     const figures = {
-      race: figure("race", "The race of the views of one class: the largest overlap of each view with a neuron, against the step, net by net"),
-      grid: figure("grid", "What each net (row) holds of each class (column): one view by its colour and number, or several"),
-      errors: figure("errors", "Error on inputs that keep one view: dots are measured, dashes are what the lottery predicts"),
-      loss: figure("loss", "Loss of each net (lines, logarithmic), against the step, and their mean training error (dashes)"),
+      race: figure(
+        "race",
+        "The race of the views of one class: the largest overlap of each view with a neuron, against the step, net by net",
+      ),
+      grid: figure(
+        "grid",
+        "What each net (row) holds of each class (column): one view by its colour and number, or several",
+      ),
+      errors: figure(
+        "errors",
+        "Error on inputs that keep one view: dots are measured, dashes are what the lottery predicts",
+      ),
+      loss: figure(
+        "loss",
+        "Loss of each net (lines, logarithmic), against the step, and their mean training error (dashes)",
+      ),
     };
     const tables = html("div", { class: "mv-tables" });
     const python = html("code");
@@ -714,15 +824,30 @@ var multiViewLab = (function () {
       ...(config.panels.some((name) => name !== "errors") ? [looks] : []),
       html("div", { class: "mv-panels" }, ...config.panels.map((name) => figures[name].whole)),
       html("details", {}, html("summary", {}, "The numbers as tables"), tables),
-      html("details", {}, html("summary", {}, "The same in Python"), html("pre", {}, python), button("copy as Python", () => copy(python.textContent)), ...(address ? [button("copy link", () => copy(location.href))] : []), copied),
+      html(
+        "details",
+        {},
+        html("summary", {}, "The same in Python"),
+        html("pre", {}, python),
+        button("copy as Python", () => copy(python.textContent)),
+        ...(address ? [button("copy link", () => copy(location.href))] : []),
+        copied,
+      ),
     );
 
     function labelled(name, text, control) {
       return html("label", { for: `${id}-${name}` }, html("span", {}, text), control);
     }
 
+    /** A button; one that is off keeps the keyboard's place. */
     function button(text, act) {
-      return html("button", { type: "button", onclick: act }, text[0].toUpperCase() + text.slice(1));
+      const element = html("button", { type: "button" }, text[0].toUpperCase() + text.slice(1));
+      element.addEventListener("click", () => element.getAttribute("aria-disabled") === "true" || act());
+      return element;
+    }
+
+    function turn(element, off) {
+      element.setAttribute("aria-disabled", String(off));
     }
 
     function figure(name, caption) {
@@ -739,7 +864,10 @@ var multiViewLab = (function () {
       const near = Number.isFinite(given) ? (whole ? Math.round(given) : given) : setting[name];
       const value = Math.min(Math.max(near, low), high);
       const next = { ...setting, [name]: value };
-      const told = value === given ? [] : [`${name} must be ${whole ? "a whole number " : ""}from ${low} to ${high}: it was set to ${value}.`];
+      const told =
+        value === given
+          ? []
+          : [`${name} must be ${whole ? "a whole number " : ""}from ${low} to ${high}: it was set to ${value}.`];
       if (next.s > next.k) {
         next.s = next.k;
         told.push(`s was set to ${next.k}: no more classes can show a view.`);
@@ -760,7 +888,9 @@ var multiViewLab = (function () {
     }
 
     function toAddress() {
-      return Object.keys(config.fields).map((name) => `${name}=${setting[name]}`).join("&");
+      return Object.keys(config.fields)
+        .map((name) => `${name}=${setting[name]}`)
+        .join("&");
     }
 
     /** The setting in the page's address, if all of it is allowed. */
@@ -849,10 +979,13 @@ var multiViewLab = (function () {
 
     // ------------------------------------------------ words
     function sentence(phase) {
-      const row = (method) => experiment.results().find((each) => each.method === method);
+      const row = (method) => /** @type {Row} */ (experiment.results().find((each) => each.method === method));
       const beside = ({ error, predicted }) => {
         const gap = Math.abs(error - predicted);
-        const size = gap < 0.0005 ? "as predicted" : `${(100 * gap).toFixed(1)} points ${error > predicted ? "more" : "less"} than predicted`;
+        const size =
+          gap < 0.0005
+            ? "as predicted"
+            : `${(100 * gap).toFixed(1)} points ${error > predicted ? "more" : "less"} than predicted`;
         return `${percent(error)} of the test inputs, each of which keeps one view; the lottery predicts ${percent(predicted)} (${size}).`;
       };
       const { nets, M } = setting;
@@ -860,13 +993,20 @@ var multiViewLab = (function () {
         const single = row("single net");
         const held = experiment.runs.nets.W.flatMap((W) => heldViews(setting, W));
         const alone = held.filter((views) => views.filter(Boolean).length === 1).length / held.length;
-        const fit = single.train_error ? `${percent(single.train_error)} of the training inputs are still wrong.` : "All training inputs are right.";
+        const fit = single.train_error
+          ? `${percent(single.train_error)} of the training inputs are still wrong.`
+          : "All training inputs are right.";
         return `${fit} In ${percent(alone)} of the cases a net holds one of a class's ${M} views. A single net errs on ${beside(single)}`;
       }
-      if (phase === "average") return nets < 2 ? "One net has no average." : `The average of ${nets} nets errs on ${beside(row(`average of ${nets}`))}`;
-      if (phase === "train the average") return `The average of ${nets} nets, trained as one, errs on ${beside(row("trained average"))} The prediction is that of a single net.`;
+      if (phase === "average")
+        return nets < 2
+          ? "One net has no average."
+          : `The average of ${nets} nets errs on ${beside(row(`average of ${nets}`))}`;
+      if (phase === "train the average")
+        return `The average of ${nets} nets, trained as one, errs on ${beside(row("trained average"))} The prediction is that of a single net.`;
       if (phase === "distil") return `A student of the average errs on ${beside(row("distilled net"))}`;
-      if (phase === "self-distil") return `A student of a single net errs on ${beside(row("self-distilled net"))} It holds its own view and its teacher's.`;
+      if (phase === "self-distil")
+        return `A student of a single net errs on ${beside(row("self-distilled net"))} It holds its own view and its teacher's.`;
       return `Generation ${experiment.generation}: the self-distilled nets are the teachers now.`;
     }
 
@@ -876,12 +1016,12 @@ var multiViewLab = (function () {
       for (const [name, input] of Object.entries(inputs)) input.value = setting[name];
       const same = (other) => Object.keys(config.fields).every((name) => other[name] === setting[name]);
       preset.value = Object.keys(config.presets).find((name) => same(config.presets[name])) ?? OWN;
-      for (const [phase, each] of Object.entries(buttons)) each.disabled = playing || (phase in NEEDS && !ready(NEEDS[phase]));
+      for (const [phase, each] of Object.entries(buttons))
+        turn(each, playing || (phase in NEEDS && !ready(NEEDS[phase])));
       others.pause.textContent = playing || !(work || queue.length) ? "Pause" : "Go on";
-      others.pause.disabled = !(work || queue.length);
-      others.step.disabled = others.all.disabled = playing;
-      show.replaceChildren(...Object.keys(NAMES).filter((name) => experiment.runs[name]).map((name) => html("option", { value: name }, NAMES[name])));
-      show.value = shown;
+      turn(others.pause, !(work || queue.length));
+      turn(others.step, playing);
+      turn(others.all, playing || PLAY.every((phase) => experiment.log.includes(phase)));
       pick.replaceChildren(...Array.from({ length: setting.k }, (_, j) => html("option", { value: j }, String(j + 1))));
       pick.value = String(shownClass);
       if (!experiment.log.length && !work) {
@@ -916,27 +1056,60 @@ var multiViewLab = (function () {
     function copy(text) {
       const told = (words) => (copied.textContent = ` ${words}`);
       const promise = navigator.clipboard?.writeText(text) ?? Promise.reject(new Error("no clipboard"));
-      promise.then(() => told("Copied."), () => told(`Copy it from here: ${text === python.textContent ? "above" : text}`));
+      promise.then(
+        () => told("Copied."),
+        () => told(`Copy it from here: ${text === python.textContent ? "above" : text}`),
+      );
     }
 
     function tabulate(rows) {
-      const cells = (tag, texts) => html("tr", {}, ...texts.map((text) => html(tag, tag === "th" ? { scope: "col" } : {}, text)));
+      const cells = (tag, texts) =>
+        html("tr", {}, ...texts.map((text) => html(tag, tag === "th" ? { scope: "col" } : {}, text)));
       const number = (value, digits) => (Number.isNaN(value) ? "–" : value.toFixed(digits));
-      const results = html("table", {}, html("caption", {}, "Errors on single-view inputs; loss, training error and steps are means over the nets"));
+      const results = html(
+        "table",
+        {},
+        html("caption", {}, "Errors on single-view inputs; loss, training error and steps are means over the nets"),
+      );
       results.append(cells("th", ["method", "error", "predicted", "loss", "training error", "steps"]));
       for (const { method, error, predicted, loss, train_error, steps: taken } of rows) {
-        results.append(cells("td", [method, number(error, 4), number(predicted, 4), number(loss, 4), number(train_error, 4), number(taken, 1)]));
+        results.append(
+          cells("td", [
+            method,
+            number(error, 4),
+            number(predicted, 4),
+            number(loss, 4),
+            number(train_error, 4),
+            number(taken, 1),
+          ]),
+        );
       }
-      tables.replaceChildren(html("div", { class: "mv-scroll", tabindex: 0, role: "region", "aria-label": "Results" }, results));
+      tables.replaceChildren(
+        html("div", { class: "mv-scroll", tabindex: 0, role: "region", "aria-label": "Results" }, results),
+      );
       for (const [name, run] of Object.entries(experiment.runs)) {
         const errors = name === "trained average" ? [] : experiment.errors(name);
         const held = html("table", {}, html("caption", {}, `The views that the ${NAMES[name]} hold, class by class`));
-        held.append(cells("th", ["net", ...(errors.length ? ["error"] : []), ...Array.from({ length: setting.k }, (_, j) => String(j + 1))]));
+        held.append(
+          cells("th", [
+            "net",
+            ...(errors.length ? ["error"] : []),
+            ...Array.from({ length: setting.k }, (_, j) => String(j + 1)),
+          ]),
+        );
         run.W.forEach((W, net) => {
-          const views = heldViews(setting, W).map((own) => own.flatMap((has, l) => (has ? [l + 1] : [])).join("+") || "–");
+          const views = heldViews(setting, W).map(
+            (own) => own.flatMap((has, l) => (has ? [l + 1] : [])).join("+") || "–",
+          );
           held.append(cells("td", [String(net + 1), ...(errors.length ? [errors[net].toFixed(3)] : []), ...views]));
         });
-        tables.append(html("div", { class: "mv-scroll", tabindex: 0, role: "region", "aria-label": `Views of the ${NAMES[name]}` }, held));
+        tables.append(
+          html(
+            "div",
+            { class: "mv-scroll", tabindex: 0, role: "region", "aria-label": `Views of the ${NAMES[name]}` },
+            held,
+          ),
+        );
       }
     }
 
@@ -944,6 +1117,10 @@ var multiViewLab = (function () {
       if (!host.isConnected || gone) return;
       const run = experiment.runs[shown];
       const records = histories[shown]?.records ?? [];
+      const runs = Object.keys(NAMES).filter((name) => experiment.runs[name]);
+      if (runs.length !== show.length)
+        show.replaceChildren(...runs.map((name) => html("option", { value: name }, NAMES[name])));
+      show.value = shown;
       progress.textContent = work ? `${queue[0]}, step ${steps}` : "";
       if (config.panels.includes("race")) drawRace(records);
       if (config.panels.includes("grid")) drawGrid(run);
@@ -955,18 +1132,33 @@ var multiViewLab = (function () {
       const { M, nets } = setting;
       const last = Math.max(records.at(-1)?.step ?? 1, 1);
       let top = 1e-9;
-      for (let net = 0; net < nets; net++) for (const { overlap } of records.slice(-1)) for (let l = 0; l < M; l++) top = Math.max(top, overlap[net][shownClass * M + l]);
+      for (let net = 0; net < nets; net++)
+        for (const { overlap } of records.slice(-1))
+          for (let l = 0; l < M; l++) top = Math.max(top, overlap[net][shownClass * M + l]);
       figures.race.body.replaceChildren(
         ...Array.from({ length: nets }, (_, net) => {
           const box = svg("svg", { viewBox: "0 0 100 60", preserveAspectRatio: "none", "aria-hidden": "true" });
           for (let l = 0; l < M; l++) {
             const ys = records.map(({ overlap }) => 58 - (56 * Math.min(overlap[net][shownClass * M + l], top)) / top);
             const stroke = { stroke: VIEWS[l], "stroke-dasharray": ["none", "6 3", "2 3", "8 2 2 2", "1 2"][l] };
-            box.append(svg("polyline", { points: points(records.map(({ step }) => (100 * step) / last), ys), class: "mv-line", ...stroke }));
+            box.append(
+              svg("polyline", {
+                points: points(
+                  records.map(({ step }) => (100 * step) / last),
+                  ys,
+                ),
+                class: "mv-line",
+                ...stroke,
+              }),
+            );
           }
           return html("div", {}, box, html("span", {}, `net ${net + 1}`));
         }),
-        html("p", { class: "mv-legend" }, ...Array.from({ length: M }, (_, l) => html("span", { style: `--mv-colour: ${VIEWS[l]}` }, `view ${l + 1}`))),
+        html(
+          "p",
+          { class: "mv-legend" },
+          ...Array.from({ length: M }, (_, l) => html("span", { style: `--mv-colour: ${VIEWS[l]}` }, `view ${l + 1}`)),
+        ),
       );
     }
 
@@ -975,12 +1167,31 @@ var multiViewLab = (function () {
       const width = Math.max(figures.grid.body.clientWidth, 200);
       const left = 22;
       const size = Math.min((width - left) / k, 30);
-      const root = svg("svg", { width, height: 18 + size * nets, viewBox: `0 0 ${width} ${18 + size * nets}`, "aria-hidden": "true" });
+      const root = svg("svg", {
+        width,
+        height: 18 + size * nets,
+        viewBox: `0 0 ${width} ${18 + size * nets}`,
+        "aria-hidden": "true",
+      });
       const roomy = size >= 14;
-      for (let j = 0; j < k; j++) if (roomy || j % 5 === 4) root.append(svg("text", { x: left + size * (j + 0.5), y: 12, "text-anchor": "middle", class: j === shownClass ? "mv-chosen" : "" }, String(j + 1)));
+      for (let j = 0; j < k; j++)
+        if (roomy || j % 5 === 4)
+          root.append(
+            svg(
+              "text",
+              {
+                x: left + size * (j + 0.5),
+                y: 12,
+                "text-anchor": "middle",
+                class: j === shownClass ? "mv-chosen" : "",
+              },
+              String(j + 1),
+            ),
+          );
       for (let net = 0; net < nets; net++) {
         const y = 18 + size * net;
-        if (roomy || net % 5 === 4) root.append(svg("text", { x: left - 5, y: y + size / 2 + 4, "text-anchor": "end" }, String(net + 1)));
+        if (roomy || net % 5 === 4)
+          root.append(svg("text", { x: left - 5, y: y + size / 2 + 4, "text-anchor": "end" }, String(net + 1)));
         if (!run) continue;
         heldViews(setting, run.W[net]).forEach((own, j) => {
           const held = own.flatMap((has, l) => (has ? [l] : []));
@@ -988,7 +1199,14 @@ var multiViewLab = (function () {
             const wide = (size - 1) / held.length;
             const x = left + size * j + wide * place;
             root.append(svg("rect", { x, y, width: wide, height: size - 1, fill: VIEWS[l] }));
-            if (roomy && (held.length === 1 || size >= 24)) root.append(svg("text", { x: x + wide / 2, y: y + size / 2 + 4, "text-anchor": "middle", fill: l ? "#000" : "#fff" }, String(l + 1)));
+            if (roomy && (held.length === 1 || size >= 24))
+              root.append(
+                svg(
+                  "text",
+                  { x: x + wide / 2, y: y + size / 2 + 4, "text-anchor": "middle", fill: l ? "#000" : "#fff" },
+                  String(l + 1),
+                ),
+              );
           });
         });
       }
@@ -1017,16 +1235,30 @@ var multiViewLab = (function () {
       });
       const sizes = Array.from({ length: nets }, (_, index) => index + 1);
       const dashes = { class: "mv-theory", "stroke-dasharray": "4 3" };
-      chart.line(sizes, sizes.map((size) => experiment.predicted(power * size)), dashes);
+      chart.line(
+        sizes,
+        sizes.map((size) => experiment.predicted(power * size)),
+        dashes,
+      );
       ["trained", "distilled", "self"].forEach((text, index) => {
-        chart.add("text", { x: chart.x(nets + (index + 1) * gap), y: index === 1 ? 236 : 220, "text-anchor": "middle" }, text);
+        chart.add(
+          "text",
+          { x: chart.x(nets + (index + 1) * gap), y: index === 1 ? 236 : 220, "text-anchor": "middle" },
+          text,
+        );
       });
       const forecasts = [1, nets * power, power + 1].map((each) => experiment.predicted(each));
-      Object.values(columns).forEach((x, index) => chart.line([x - gap * 0.4, x + gap * 0.4], [forecasts[index], forecasts[index]], dashes));
-      const dots = (x, errors, colour) => errors.forEach((error, net) => chart.dot(x + (net / Math.max(errors.length - 1, 1) - 0.5) * 0.5, error, 3, colour));
+      Object.values(columns).forEach((x, index) =>
+        chart.line([x - gap * 0.4, x + gap * 0.4], [forecasts[index], forecasts[index]], dashes),
+      );
+      const dots = (x, errors, colour) =>
+        errors.forEach((error, net) =>
+          chart.dot(x + (net / Math.max(errors.length - 1, 1) - 0.5) * 0.5, error, 3, colour),
+        );
       if (experiment.runs.nets) dots(1, experiment.errors("nets"), COLOURS.single);
       experiment.averages?.forEach((error, index) => index && chart.dot(index + 1, error, 5, COLOURS.ensemble));
-      for (const [name, x] of Object.entries(columns)) if (experiment.runs[name]) dots(x, experiment.errors(name), COLOURS[name]);
+      for (const [name, x] of Object.entries(columns))
+        if (experiment.runs[name]) dots(x, experiment.errors(name), COLOURS[name]);
     }
 
     function drawLoss(records) {
@@ -1041,9 +1273,18 @@ var multiViewLab = (function () {
       });
       const xs = records.map(({ step }) => step);
       for (let net = 0; net < setting.nets && records.length; net++) {
-        chart.line(xs, records.map(({ loss }) => Math.min(depth(loss[net]), 1)), { stroke: COLOURS.single, class: "mv-thin" });
+        chart.line(
+          xs,
+          records.map(({ loss }) => Math.min(depth(loss[net]), 1)),
+          { stroke: COLOURS.single, class: "mv-thin" },
+        );
       }
-      if (records.length) chart.line(xs, records.map(({ error }) => depth(error)), { stroke: COLOURS.ensemble, class: "mv-line", "stroke-dasharray": "5 3" });
+      if (records.length)
+        chart.line(
+          xs,
+          records.map(({ error }) => depth(error)),
+          { stroke: COLOURS.ensemble, class: "mv-line", "stroke-dasharray": "5 3" },
+        );
     }
 
     // ------------------------------------------------ begin
@@ -1081,7 +1322,12 @@ var multiViewLab = (function () {
     const lab = mount(el, { ...model.get("config"), setting: model.get("values") }, (setting, rows) => {
       own = true;
       model.set("values", setting);
-      model.set("rows", rows.map((row) => Object.fromEntries(Object.entries(row).map(([key, value]) => [key, Number.isNaN(value) ? null : value]))));
+      model.set(
+        "rows",
+        rows.map((row) =>
+          Object.fromEntries(Object.entries(row).map(([key, value]) => [key, Number.isNaN(value) ? null : value])),
+        ),
+      );
       model.save_changes();
       own = false;
     });
@@ -1092,7 +1338,9 @@ var multiViewLab = (function () {
   // In a page, labs wait in elements with their configuration; in a module there is no current script.
   if (typeof document !== "undefined" && document.currentScript) {
     addEventListener("DOMContentLoaded", () => {
-      for (const host of document.querySelectorAll("[data-lab]")) mount(host, JSON.parse(host.dataset.lab));
+      for (const host of document.querySelectorAll("[data-lab]")) {
+        mount(/** @type {HTMLElement} */ (host), JSON.parse(host.getAttribute("data-lab") ?? ""));
+      }
     });
   }
 
