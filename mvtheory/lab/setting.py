@@ -56,7 +56,8 @@ class LabSetting:
     """Everything that a run of the lab depends on.
 
     The first fields are the reader's, see :data:`FIELDS`; what they are called elsewhere stands in parentheses.
-    Defaults are those of :data:`mvtheory.experiments.settings.STUDENT_SETTING`, without noise and with fewer inputs.
+    Defaults are those of :data:`mvtheory.experiments.settings.STUDENT_SETTING`, without noise, with fewer inputs, and
+    with a larger slack: a student's own views stay above the threshold, so that it can be a teacher in its turn.
 
     Parameters
     ----------
@@ -112,7 +113,7 @@ class LabSetting:
     from_start: bool = True
     threshold: float = 0.3
     cut: float = 0.5
-    slack: float = 0.5
+    slack: float = 0.8
     weight: float = 4.0
     student_steps: int = 450
     student_stop_loss: float = 0.03

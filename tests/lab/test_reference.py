@@ -163,7 +163,14 @@ def test_the_default_is_the_setting_of_the_book():
     assert ours.schedule == book.schedule
     assert replace(ours.student_schedule, warn=False) == book.distillation_schedule
     rule = book.rule(1)
-    assert (ours.threshold, ours.cut, ours.slack, ours.weight) == (rule.threshold, rule.cut, rule.slack, book.weight)
+    assert (ours.threshold, ours.cut, ours.weight) == (rule.threshold, rule.cut, book.weight)
+    assert rule.slack * rule.cut < ours.threshold < ours.slack * ours.cut  # so that students can be teachers
+
+
+def test_students_of_students_hold_three_lotteries():
+    setting = replace(LabSetting(), N=100, nets=5)
+    rows = lab.run(setting, ["train", "self-distil", "next generation", "self-distil"])
+    assert 0.08 < rows.error.iloc[-1] < 0.2 < rows.error[0] < 0.32
 
 
 def test_values_that_are_not_allowed_are_named():
