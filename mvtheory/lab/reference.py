@@ -322,7 +322,7 @@ def run(setting: LabSetting = LabSetting(), phases: Sequence[str] = PHASES[:-1])
 
     Examples
     --------
-    >>> small = LabSetting(k=3, N=30, m=4, nets=2, n_test=60)
+    >>> small = LabSetting(k=3, s=1.5, N=30, m=4, nets=2, n_test=60)
     >>> run(small, ["train", "average"])[["method", "predicted"]]
              method  predicted
     0    single net       0.50

@@ -55,7 +55,7 @@ FIELDS = {
 class LabSetting:
     """Everything that a run of the lab depends on.
 
-    The first fields are the reader's, see :data:`FIELDS`; what they are called elsewhere stands in parentheses.
+    The first fields are the reader's, see :data:`FIELDS`.
     Defaults are those of :data:`mvtheory.experiments.settings.STUDENT_SETTING`, without noise, with fewer inputs, and
     with a larger slack: a student's own views stay above the threshold, so that it can be a teacher in its turn.
 
