@@ -1344,5 +1344,5 @@ var multiViewLab = (function () {
     });
   }
 
-  return Object.assign(mount, { engine: { exp, log, Random, Experiment, heldViews }, render });
+  return Object.assign(mount, { engine: { Experiment, heldViews, lessBaseline }, render });
 })();

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Page
 
 import mvtheory.lab
-from mvtheory.lab.reference import Experiment
+from mvtheory.lab.reference import Experiment, _less_baseline
 from mvtheory.lab.setting import PHASES, LabSetting
 
 SCRIPT = Path(mvtheory.lab.__file__).with_name("lab.js").read_text(encoding="utf-8")
@@ -62,7 +62,7 @@ def problem(number: int) -> tuple[LabSetting, list[str]]:
         q=1 + number % 5,
         varrho=rng.choice([0.5, 2.0, 12.0]),
         sigma_0=rng.choice([0.06, 0.3, 2.0]),
-        s=round(rng.random() * k, 2),
+        s=float(k) if number % 4 == 0 else round(rng.random() * k, 2),
         weak=round(rng.random() / 2, 2),
         Gamma=round(rng.random() / 2, 2),
         rho=rng.choice([0.0, 0.01, 1.0]),
@@ -91,6 +91,15 @@ def page(script_page: Callable[[str], Page]) -> Page:
 def test_the_script_computes_the_same_bits(page: Page, number: int) -> None:
     setting, phases = problem(number)
     assert page.evaluate(RUN, {"setting": asdict(setting), "phases": phases}) == by_reference(setting, phases)
+
+
+def test_baselines_are_the_same(page: Page) -> None:
+    """On outputs of which none is 0, as noise would make them."""
+    setting = LabSetting(k=4, M=3, s=1.7)
+    G = np.random.default_rng(0).random((1, 90, 4))
+    given = {"setting": asdict(setting), "G": G.flatten().tolist()}
+    found = page.evaluate("({ setting, G }) => Array.from(multiViewLab.engine.lessBaseline(setting, G))", given)
+    assert found == _less_baseline(setting, G).flatten().tolist()
 
 
 @pytest.mark.parametrize(
