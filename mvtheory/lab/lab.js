@@ -145,15 +145,12 @@ var multiViewLab = (function () {
     return { n, y, own, z: (single ? setting.Gamma : setting.weak) / setting.C_weak, start, entry };
   }
 
-  /** The nets of a role at their initialisation. @param {Setting} setting @param {number} role */
-  function drawNets(setting, role) {
-    const { k, M, m } = setting;
-    return Array.from({ length: setting.nets }, (_, net) => {
-      const random = new Random(setting.seed, 1000 * role + net);
-      const W = new Float64Array(k * M * m);
-      for (let i = 0; i < W.length; i++) W[i] = setting.sigma_0 * random.normal();
-      return W;
-    });
+  /** A net of a role at its initialisation. @param {Setting} setting @param {number} role @param {number} net */
+  function drawNet(setting, role, net) {
+    const random = new Random(setting.seed, 1000 * role + net);
+    const W = new Float64Array(setting.k * setting.M * setting.m);
+    for (let i = 0; i < W.length; i++) W[i] = setting.sigma_0 * random.normal();
+    return W;
   }
 
   /** Forward and backward through one net on given inputs. */
@@ -403,11 +400,17 @@ var multiViewLab = (function () {
 
   // ---------------------------------------------------------------------------------------------- experiments
 
-  /** @param {Setting} setting @param {number} role @returns {Run} */
-  function newRun(setting, role) {
+  /** The nets of a role before training; yields after each. @param {Setting} setting @param {number} role */
+  function* newRun(setting, role) {
     const { nets } = setting;
     const [loss, error, steps] = [new Float64Array(nets), new Float64Array(nets), new Int32Array(nets)];
-    return { W: drawNets(setting, role), loss, error, steps, step: 0 };
+    /** @type {Run} */
+    const run = { W: [], loss, error, steps, step: 0 };
+    for (let net = 0; net < nets; net++) {
+      run.W.push(drawNet(setting, role, net));
+      yield false;
+    }
+    return run;
   }
 
   /**
@@ -473,13 +476,13 @@ var multiViewLab = (function () {
     *phase(phase) {
       const { setting, data, runs } = this;
       if (phase === "train") {
-        runs.nets = newRun(setting, 1);
+        runs.nets = yield* newRun(setting, 1);
         yield* train(setting, data, runs.nets, schedules(setting).labels);
         runs.nets.errors = yield* this.measure("nets");
       } else if (phase === "average") {
         yield* this.average();
       } else if (phase === "train the average") {
-        runs["trained average"] = newRun(setting, 1);
+        runs["trained average"] = yield* newRun(setting, 1);
         yield* trainAverage(setting, data, runs["trained average"]);
         runs["trained average"].errors = yield* this.measure("trained average");
       } else if (phase === "distil") {
@@ -504,7 +507,7 @@ var multiViewLab = (function () {
     *student(name, role, teacher, fromStart) {
       const { setting, data } = this;
       const { labels, distillation } = schedules(setting);
-      const run = (this.runs[name] = newRun(setting, role));
+      const run = (this.runs[name] = yield* newRun(setting, role));
       if (!fromStart) yield* train(setting, data, run, labels);
       yield* train(setting, data, run, distillation, teacher);
       run.errors = yield* this.measure(name);
