@@ -22,7 +22,7 @@ book: $(VENV)/.ready
 PYTEST := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadscope
 
 # All tests that need no built book, except those marked slow: in about a minute.
-check: $(VENV)/.ready
+check: $(VENV)/.ready chromium
 	$(PYTEST) --ignore tests/book -m "not slow"
 
 # All tests, fast ones first; the first test of the built pages builds them (see tests/book/conftest.py).
@@ -63,7 +63,7 @@ lint: $(VENV)/.ready
 	$(BIN)/lint-imports --no-logo --no-cache
 
 chromium:
-	@command -v chromium >/dev/null || { echo "The built pages are tested in Chromium: apt-get install chromium" >&2; exit 1; }
+	@command -v chromium >/dev/null || { echo "The pages are tested in Chromium: apt-get install chromium" >&2; exit 1; }
 
 $(VENV)/.ready: requirements.txt pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
