@@ -104,14 +104,15 @@ def dark_case(case: str, draws: Sequence[int] = DRAWS, setting: Setting = STUDEN
     return Measurement(over_draws(gaps, points=None, nets=setting.members * len(base)), _seconds(base))
 
 
-def distill(draws: Sequence[int] = DRAWS, setting: Setting = STUDENT_SETTING) -> Measurement:
+def distill(draws: Sequence[int] = DRAWS, setting: Setting = STUDENT_SETTING, *, own: bool = True) -> Measurement:
     """Measure the error of students of the ensemble on single-view inputs.
 
-    It is adjusted for the views that the teacher's nets and a student's own initialisation happen to learn.
+    It is adjusted for the views that the teacher's nets happen to learn and, if `own`, a student's own initialisation.
     """
     students = each_draw(distilled_students, draws, setting, "ensemble")
-    own, members = range(setting.nets - setting.students, setting.nets), range(setting.members)
-    variate = [[lottery_control_variate(nets.draw, [(*members, net)]) for net in own] for nets in students]
+    members, last = range(setting.members), range(setting.nets - setting.students, setting.nets)
+    known = [(*members, net) if own else members for net in last]  # by student
+    variate = [[lottery_control_variate(nets.draw, [group]) for group in known] for nets in students]
     raw = [nets.errors("single-view") for nets in students]
     adjusted = over_draws(np.array(raw) - np.array(variate), points=setting.test_single_view, bounds=(-1, 1))
     return Measurement(adjusted, _seconds(students), over_draws(raw, points=setting.test_single_view))

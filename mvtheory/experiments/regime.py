@@ -249,8 +249,9 @@ ESTIMATORS: Mapping[str, Callable[..., Measurement]] = {
         for size, setting in DOUBLED.items()
         for name, function in {"single": single, "law": law}.items()
     },
+    # Adjusted by the views of the teacher's nets alone, as when these settings were chosen.
     **{
-        f"distill-{size}": partial(distill, draws=_DRAWS_8, setting=setting)
+        f"distill-{size}": partial(distill, draws=_DRAWS_8, setting=setting, own=False)
         for size, setting in STUDENTS_DOUBLED.items()
     },
     **{

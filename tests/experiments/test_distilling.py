@@ -101,6 +101,9 @@ def test_students_are_adjusted_for_the_views_of_their_teacher_and_their_own_and_
     assert found.estimate.value == pytest.approx(0.05 - np.mean(variate))
     assert found.estimate.value != pytest.approx(0.05)
     assert (found.estimate.nets, found.seconds) == (4, 3.0)
+    teachers = distilling.distill([1, 2], EXACT, own=False)
+    variate = [lottery_control_variate(draw, [(0, 1, 2)]) for draw in draws]
+    assert teachers.estimate.value == pytest.approx(0.05 - np.mean(variate)) != found.estimate.value
 
 
 def test_an_adjusted_error_may_be_negative(draws, monkeypatch):
