@@ -13,6 +13,8 @@ from playwright.sync_api import Page
 from mvtheory.lab.reference import run
 from mvtheory.lab.setting import FIELDS, PRESETS, LabSetting
 
+pytestmark = pytest.mark.slow  # in a browser
+
 SMALL = LabSetting(k=4, s=2.0, N=80, m=6, nets=4, n_test=100, student_steps=40)
 
 OpenLab = Callable[..., Page]

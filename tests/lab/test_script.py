@@ -13,6 +13,8 @@ import mvtheory.lab
 from mvtheory.lab.reference import Experiment, _less_baseline
 from mvtheory.lab.setting import PHASES, LabSetting
 
+pytestmark = pytest.mark.slow  # in a browser
+
 SCRIPT = Path(mvtheory.lab.__file__).with_name("lab.js").read_text(encoding="utf-8")
 
 # Do the phases; give every number as hexadecimal digits of its bits.

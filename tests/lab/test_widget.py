@@ -14,6 +14,8 @@ from mvtheory.lab.reference import run
 from mvtheory.lab.setting import PRESETS, LabSetting
 from mvtheory.lab.widget import Lab
 
+pytestmark = pytest.mark.slow  # in a browser
+
 SCRIPT = Path(mvtheory.lab.__file__).with_name("lab.js")
 
 
