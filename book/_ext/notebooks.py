@@ -113,6 +113,8 @@ def directive(name: str, argument: str, body: str | None) -> str:
         return ""
     if name == "solution-start":
         return "**Solution.**"
+    if name == "lab":
+        return "*The page has a lab here. In a notebook: `from mvtheory.lab.widget import Lab; Lab()`.*"
     if name != "admonition" and name != "exercise" and not name.startswith("prf:"):
         raise ExtensionError(f"no Markdown is known for the directive {name!r}")
     head = argument if name == "admonition" else named(name.removeprefix("prf:"), argument)
