@@ -109,7 +109,7 @@ def named(kind: str, title: str) -> str:
 
 def directive(name: str, argument: str, body: str | None) -> str:
     """Turn a directive into Markdown."""
-    if name == "solution-end":
+    if name in {"index", "solution-end"}:
         return ""
     if name == "solution-start":
         return "**Solution.**"
