@@ -28,6 +28,7 @@ TITLED = re.compile(r"(?P<text>.+?)\s*<(?P<target>[^<>]+)>")  # of a role that i
 DIRECTIVE = re.compile(r"^(`{3,})\{([\w:-]+)\}[ \t]*(.*)\n(?:(?s:(.*?))\n)??\1`*$", re.MULTILINE)
 OPTIONS = re.compile(r"\A(?::[\w-]+:.*\n?)+")
 LABELLED = re.compile(r"^`{3,}\{prf:(\w+)\}[ \t]*(.*)\n:label: (\S+)", re.MULTILINE)
+PAGE_ONLY = {"claims-ledger", "full-run", "reproducibility"}
 UNSEEN = re.compile(r"^(?:\([\w-]+\)=\n|% .*\n+)", re.MULTILINE)  # targets and comments
 LABEL = re.compile(r"^(?:\((?=[\w-]+\)=)|:label: )([\w-]+)", re.MULTILINE)
 LINK = re.compile(r"\]\(([\w./-]+)\)")
@@ -115,6 +116,8 @@ def directive(name: str, argument: str, body: str | None) -> str:
         return "**Solution.**"
     if name == "lab":
         return "*The page has a lab here. In a notebook: `from mvtheory.lab.widget import Lab; Lab()`.*"
+    if name in PAGE_ONLY:
+        return "*The page has a table here.*"
     if name != "admonition" and name != "exercise" and not name.startswith("prf:"):
         raise ExtensionError(f"no Markdown is known for the directive {name!r}")
     head = argument if name == "admonition" else named(name.removeprefix("prf:"), argument)

@@ -1,29 +1,17 @@
 """The lab's script in a real browser: a page of nothing else, read from the disk."""
 
 import json
-import shutil
 from collections.abc import Callable, Iterator
 from html import escape
 from pathlib import Path
 from typing import Literal
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from mvtheory.lab.setting import LabSetting, page
 
 FOLDER = Path(__file__).parents[2] / "mvtheory/lab"
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """Debian's Chromium, without a display."""
-    chromium = shutil.which("chromium")
-    assert chromium, "the lab's script is tested in Chromium: apt-get install chromium"
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
-        yield opened
-        opened.close()
 
 
 @pytest.fixture(scope="session")
