@@ -24,6 +24,7 @@
     keepFocus();
     await window.MathJax?.startup?.promise;
     reachBoxesThatScroll();
+    document.fonts.addEventListener("loadingdone", reachBoxesThatScroll); // letters of another width
     window.addEventListener("resize", reachBoxesThatScroll);
   });
 })();

@@ -7,8 +7,9 @@ from playwright.sync_api import Browser, Response
 
 from .conftest import PAGES, Visit
 
-# Bytes of what a page loads besides itself and its pictures: what all pages share, mathematics, and widgets.
-SHARED, MATHEMATICS, WIDGETS = 1_000_000, 900_000, 1_000_000
+# Bytes of what a page loads besides itself and its pictures: what all pages share, mathematics, widgets, and the text
+# of all sections, for the search.
+SHARED, MATHEMATICS, WIDGETS, SECTIONS = 1_000_000, 900_000, 1_000_000, 600_000
 
 # Icons without a letter, and those in sight that take no place.
 DEAD = """() => [...document.querySelectorAll("[class*='fa-'], .fa")].filter(icon => {
@@ -32,8 +33,8 @@ def loaded(request: pytest.FixtureRequest, browser: Browser, http_host: str) -> 
 def test_a_page_is_light(loaded: tuple[Visit, dict[str, int]]) -> None:
     _, sizes = loaded
     machinery = sum(size for file, size in sizes.items() if file.startswith("/_static/"))
-    mathematics = any("mathjax" in file for file in sizes) * MATHEMATICS
-    assert machinery < SHARED + mathematics + any("bundle.js" in file for file in sizes) * WIDGETS
+    more = {"mathjax": MATHEMATICS, "bundle.js": WIDGETS, "sections.js": SECTIONS}
+    assert machinery < SHARED + sum(any(name in file for file in sizes) * more[name] for name in more)
 
 
 def test_mathematics_and_widgets_are_on_pages_that_have_them(loaded: tuple[Visit, dict[str, int]]) -> None:
