@@ -13,7 +13,6 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from docutils import nodes
 from fontTools.subset import Options, Subsetter, load_font, save_font
 from sphinx.application import Sphinx
 from sphinx.config import Config
@@ -96,15 +95,6 @@ def make_icons(folder: Path) -> None:
     (folder / "icons.css").write_text("\n".join(rules) + "\n", encoding="utf-8")
 
 
-def count_formulas(
-    app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: nodes.document | None
-) -> None:
-    """Say which pages have formulas: Sphinx also counts those of outputs in LaTeX, which no page shows."""
-    if doctree is not None:
-        shown = any(doctree.findall(lambda node: isinstance(node, nodes.math | nodes.math_block)))
-        app.env.get_domain("math").data["has_equations"][pagename] = shown
-
-
 def drop_unused(app: Sphinx, exception: Exception | None) -> None:
     """Remove what the theme brings and no page asks for."""
     for pattern in UNUSED:
@@ -116,6 +106,5 @@ def setup(app: Sphinx) -> dict[str, Any]:
     """Register the extension."""
     app.connect("config-inited", configure)
     app.connect("builder-inited", copy)
-    app.connect("html-page-context", count_formulas, priority=400)  # before Sphinx asks
     app.connect("build-finished", drop_unused)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -99,7 +99,10 @@ class Visit:
 def tab(browser: Browser, host: str, name: str, width: int = 1280, dark: bool = False) -> Iterator[Visit]:
     """Open a page of the book in a fresh tab."""
     scheme = "dark" if dark else "light"
-    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    # A lab in a page would train by itself and take the time of the tests.
+    context = browser.new_context(
+        viewport={"width": width, "height": 900}, color_scheme=scheme, reduced_motion="reduce"
+    )
     context.set_default_timeout(60_000)  # a busy machine is slow, not wrong
     try:
         yield Visit(context.new_page(), host, name)
