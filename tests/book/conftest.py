@@ -23,6 +23,7 @@ CONTENTS = [
 ]
 CHAPTERS = [name for name in CONTENTS if name.startswith("chapters/")]
 PAGES = [*CONTENTS, "genindex", "search"]
+ALL = [*PAGES, "py-modindex", "prf-prf"]
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -3,13 +3,10 @@
 from collections.abc import Iterator
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Locator, Page
 
-from .conftest import CHAPTERS, HTML, PAGES, tab
+from .conftest import ALL, CHAPTERS, HTML, tab
 
-# Style sheets are not fetched a second time, which a browser refuses from the disk, after ten seconds.
-AXE = {"preload": False, "resultTypes": ["violations"]}
 OVERLAP = """host => {
   const a = host.querySelector('.noUi-handle').getBoundingClientRect();
   const labels = [...host.querySelectorAll('.widget-label, .widget-html-content')];
@@ -27,21 +24,11 @@ CUT = """() => [...document.querySelectorAll('article *')].filter(e => {
 }).map(e => e.outerHTML.slice(0, 150))"""
 
 
-@pytest.fixture(scope="module", params=[*PAGES, "py-modindex", "prf-prf"])
+@pytest.fixture(scope="module", params=ALL)
 def page(request: pytest.FixtureRequest, browser: Browser) -> Iterator[Page]:
     """A page in a tab; every test of this module looks at it before the next one is opened."""
     with tab(browser, HTML.as_uri(), request.param) as visit:
         yield visit.page
-
-
-@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
-def test_axe_finds_nothing(page: Page, width: int, scheme: str) -> None:
-    page.set_viewport_size({"width": width, "height": 900})
-    page.emulate_media(color_scheme=scheme)
-    page.wait_for_selector(f"html[data-theme={scheme}]")
-    page.wait_for_timeout(500)  # colours fade over, boxes that scroll get the keyboard
-    found = Axe().run(page, options=AXE).response["violations"]
-    assert not [(rule["id"], node["html"][:200], node["failureSummary"]) for rule in found for node in rule["nodes"]]
 
 
 def test_identifiers_are_unique(page: Page) -> None:
