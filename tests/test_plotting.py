@@ -14,7 +14,7 @@ import pytest
 from ipywidgets.embed import dependency_state
 from matplotlib.colors import to_rgb
 
-from mvtheory import Estimate
+from mvtheory import Estimate, plotting
 from mvtheory.plotting import COLOURS, INK, estimate_points, figure, result, slider, style
 
 ALTS = ["a line that rises", 'a line that "falls" < 1 & more']
@@ -224,3 +224,9 @@ def test_the_result_shows_each_error_before_its_prediction():
     assert [label.get_text() for label in ax.get_yticklabels()] == names
     with pytest.raises(KeyError, match="crowd"):
         result({"crowd": (Estimate(0.2, 0.1, 0.3, 4, 2), (0.0, 0.1))})
+
+
+def test_the_lab_has_the_colours_of_the_book():
+    script = (Path(plotting.__file__).parent / "lab/lab.js").read_text(encoding="utf-8")
+    for name in ("single", "ensemble", "distilled", "self-distilled", "trained average"):
+        assert re.search(rf'^ +"?{name}"?: "{COLOURS[name].lower()}",$', script, re.MULTILINE), name

@@ -618,7 +618,7 @@ var multiViewLab = (function () {
     ensemble: "#d55e00",
     distilled: "#009e73",
     "self-distilled": "#cc79a7",
-    "trained average": "#e69f00",
+    "trained average": "#cc0033",
   };
   const NAMES = {
     nets: "nets",
