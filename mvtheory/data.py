@@ -83,9 +83,9 @@ class MultiView:
         Number of classes.
     M : int, >= 2
         Views per class.
-    P : int
-        Patches per input, enough for every view at once: at least
-        ``M * C_p + (k - 1) * M * C_weak``.
+    P : int, >= M * C_p
+        Patches per input, enough for the views that are present at once. ``M * C_p + (k - 1) * M * C_weak`` are
+        enough for all. Where ``s / k`` is small, fewer are: some standard deviations above the mean number.
     d : int, >= k * M
         Dimension of a patch.
     C_p : int, >= 1
@@ -151,8 +151,7 @@ class MultiView:
         check_int("d (k * M orthonormal views need room)", self.d, low=self.k * self.M)
         if self.C_weak is not None:
             check_int("C_weak", self.C_weak, low=1, high=self.C_p)
-        room = self.M * (self.C_p + (self.k - 1) * self._weak_patches)
-        check_int("P (the patches of all k * M views need room)", self.P, low=room)
+        check_int("P (the patches of a class's M views need room)", self.P, low=self.M * self.C_p)
         check_number("s", self.s, low=0, high=self.k)
         for name in ("main", "weak"):
             low, high = _check_pair(name, getattr(self, name))
@@ -186,12 +185,18 @@ class MultiView:
             The same seed gives the same inputs, to the last bit.
         balanced : bool
             Stratified sampling: equal numbers (up to one) of each label, and of each kept
-            view within a label, instead of random ones.
+            view within a label, instead of random ones. Labels of single-view inputs go on where those of multi-view
+            inputs end; which labels and kept views come first is random.
 
         Returns
         -------
         Sample
             Multi-view inputs first.
+
+        Raises
+        ------
+        ValueError
+            If the views of an input need more than `P` patches.
         """
         y, kept, strength, rng = self._truth(n_multi_view, n_single_view, seed, balanced)
         patch_view = self._place(y, strength > 0, rng)
@@ -227,8 +232,9 @@ class MultiView:
         rng = torch.Generator().manual_seed(check_seed("seed", seed))
         kept = torch.full((n,), -1)
         if balanced:
-            index = torch.cat([torch.arange(n_multi_view), torch.arange(n_single_view)])
-            y, kept[n_multi_view:] = index % self.k, index[n_multi_view:] // self.k % self.M
+            first = torch.randint(self.M, (self.k,), generator=rng)
+            y = torch.randperm(self.k, generator=rng)[torch.arange(n) % self.k]
+            kept[n_multi_view:] = (first[y[n_multi_view:]] + torch.arange(n_single_view) // self.k) % self.M
         else:
             y = torch.randint(self.k, (n,), generator=rng)
             kept[n_multi_view:] = torch.randint(self.M, (n_single_view,), generator=rng)
@@ -253,6 +259,8 @@ class MultiView:
         count = torch.full(present.shape, self._weak_patches)
         count[torch.arange(n), y] = self.C_p
         count = (count * present).flatten(1)
+        needed = int(count.sum(1).max())
+        check_int(f"P (an input holds views that fill {needed} patches)", self.P, low=needed)
         order = torch.rand(n, self.P, generator=rng, dtype=torch.float32).argsort(1)
         patch_view = torch.full((n, self.P), -1)
         filled = torch.arange(self.P) < count.sum(1, keepdim=True)

@@ -27,6 +27,7 @@ __all__ = [
     "difference_over_draws",
     "error_rate",
     "over_draws",
+    "over_units",
     "stratified",
     "to_labels",
     "to_numpy",
@@ -281,6 +282,42 @@ def difference_over_draws(
         raise ValueError(f"second must have as many draws as first, {len(a)}; got {len(b)}")
     low, high = (-1.0, 1.0) if share else (-math.inf, math.inf)
     return _estimate(a - b, level, points, count_a + count_b if nets is None else nets, low, high)
+
+
+def over_units(values: Any, level: float = 0.95, *, nets: int, draws: int) -> Estimate:
+    r"""Return the mean of rare failures with Clopper and Pearson's interval, whose unit is what fails as a whole.
+
+    An average of ten nets lacks a view of a class on one data set in many. Student's interval over ten data sets then
+    covers in less than half of the cases, since most often no data set fails, or one. Where views are lost
+    independently, the number of lost views is binomial, and the interval is exact. A unit may also fail in part: of
+    all quantities in [0, 1] with one mean, those that are 0 or 1 vary most, so the interval is wide enough.
+
+    Parameters
+    ----------
+    values : array in [0, 1]
+        The share of the inputs of each unit that are misclassified, such as those of one view of one class.
+    level : float
+        Nominal coverage, in (0, 1).
+    nets, draws : int
+        Trained nets and data draws behind the values.
+
+    Returns
+    -------
+    Estimate
+
+    Examples
+    --------
+    >>> print(over_units(np.zeros((10, 32)), nets=100, draws=10))
+    0.000 [0.000, 0.011]
+    """
+    shares = check_finite("values", to_outputs("values", values)).ravel()
+    if not (shares.size and shares.min() >= 0 and shares.max() <= 1):
+        raise ValueError(f"values must be at least one number, all in [0, 1]; got {shares[:5]}")
+    n, count, tail = shares.size, float(shares.sum()), (1 - _level(level)) / 2
+    low = scipy.stats.beta.ppf(tail, count, n - count + 1) if count > 0 else 0.0
+    high = scipy.stats.beta.ppf(1 - tail, count + 1, n - count) if count < n else 1.0
+    value = count / n
+    return Estimate(value, min(float(low), value), max(float(high), value), nets, draws)
 
 
 def stratified(err_multi: Estimate, err_single: Estimate, mu: float) -> Estimate:

@@ -53,10 +53,10 @@ class FullRun(SphinxDirective):
 
 
 def _settings() -> dict[str, str]:
-    """Return the settings of the book's nets, in words."""
-    from mvtheory.experiments.settings import NET_SETTING, STUDENT_SETTING
+    """Return the setting of the book's nets, in words."""
+    from mvtheory.experiments.settings import SETTING
 
-    return {"single nets": repr(NET_SETTING), "students": repr(STUDENT_SETTING)}
+    return {"the book": repr(SETTING)}
 
 
 def record() -> None:

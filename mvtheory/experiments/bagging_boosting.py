@@ -12,7 +12,7 @@ from mvtheory.classical.decomposition import variance_curve
 from mvtheory.experiments.base import Measurement, select
 from mvtheory.experiments.classical_study import CLASSICAL_DRAWS, PLACES, ClassicalStudy, NetVotes
 from mvtheory.experiments.ensembling import factor
-from mvtheory.experiments.settings import NET_SETTING, Setting
+from mvtheory.experiments.settings import SETTING, Setting
 from mvtheory.measurement import Estimate, difference_over_draws, over_draws
 
 __all__ = [
@@ -108,7 +108,7 @@ def excess_factor(errors: Float[np.ndarray, " sizes"], largest: int) -> float:
     return factor(errors[:largest]) - factor(variance_curve(errors)[:largest])
 
 
-def bagging(draws: Sequence[int] = CLASSICAL_DRAWS, setting: Setting = NET_SETTING) -> Measurement:
+def bagging(draws: Sequence[int] = CLASSICAL_DRAWS, setting: Setting = SETTING) -> Measurement:
     """Measure the fall of the squared loss of bagged trees, over the fall predicted from other training sets."""
     data = _study(draws, setting)
     loss = select(data, "loss by size", trees="bagged trees", test="multi-view")  # [draws, B]
@@ -117,13 +117,13 @@ def bagging(draws: Sequence[int] = CLASSICAL_DRAWS, setting: Setting = NET_SETTI
     return Measurement(over_draws(fall, points=None, nets=loss.size), data.seconds)
 
 
-def stable(draws: Sequence[int] = CLASSICAL_DRAWS, setting: Setting = NET_SETTING) -> Measurement:
+def stable(draws: Sequence[int] = CLASSICAL_DRAWS, setting: Setting = SETTING) -> Measurement:
     """Measure the error of a linear model on single-view inputs minus that of bagged ones."""
     data = _study(draws, setting)
     return Measurement(method_gain(data, "linear", "bagged linear", "single-view"), data.seconds)
 
 
-def margin(draws: Sequence[int] = CLASSICAL_DRAWS, setting: Setting = NET_SETTING) -> Measurement:
+def margin(draws: Sequence[int] = CLASSICAL_DRAWS, setting: Setting = SETTING) -> Measurement:
     """Measure how much the lowest margins of boosted trees rise after the last training error."""
     data = _study(draws, setting)
     low = select(data, "boost margins", level=LOW_MARGIN)  # [draws, rounds]
@@ -131,7 +131,7 @@ def margin(draws: Sequence[int] = CLASSICAL_DRAWS, setting: Setting = NET_SETTIN
     return Measurement(over_draws(rise, points=None), data.seconds)
 
 
-def boosting(draws: Sequence[int] = CLASSICAL_DRAWS, setting: Setting = NET_SETTING) -> Measurement:
+def boosting(draws: Sequence[int] = CLASSICAL_DRAWS, setting: Setting = SETTING) -> Measurement:
     """Measure how much the test error of boosted trees falls after the last training error."""
     data = _study(draws, setting)
     error = select(data, "boost error", where="multi-view")  # [draws, rounds]
@@ -139,14 +139,14 @@ def boosting(draws: Sequence[int] = CLASSICAL_DRAWS, setting: Setting = NET_SETT
     return Measurement(over_draws(fall, points=None), data.seconds)
 
 
-def tree_excess(draws: Sequence[int] = CLASSICAL_DRAWS, setting: Setting = NET_SETTING) -> Measurement:
+def tree_excess(draws: Sequence[int] = CLASSICAL_DRAWS, setting: Setting = SETTING) -> Measurement:
     """Measure the factor by which one more bagged tree multiplies the error, minus the factor by variance."""
     data = _study(draws, setting)
     errors = select(data, "error by size", trees="bagged trees", test="multi-view")  # [draws, B]
     return Measurement(_excess(errors, setting.members), data.seconds)
 
 
-def vote_margins(draws: Sequence[int] = CLASSICAL_DRAWS, setting: Setting = NET_SETTING) -> Measurement:
+def vote_margins(draws: Sequence[int] = CLASSICAL_DRAWS, setting: Setting = SETTING) -> Measurement:
     """Measure what averaging all members adds to the margins of the votes in training."""
     nets = NetVotes(draws=tuple(draws), setting=setting).run()
     alone, together = (select(nets, "margin", votes=count) for count in (1, setting.members))
@@ -154,7 +154,7 @@ def vote_margins(draws: Sequence[int] = CLASSICAL_DRAWS, setting: Setting = NET_
     return Measurement(difference_over_draws(together, alone, points=points, nets=count), _training(nets))
 
 
-def kept_share(draws: Sequence[int] = CLASSICAL_DRAWS, setting: Setting = NET_SETTING) -> Measurement:
+def kept_share(draws: Sequence[int] = CLASSICAL_DRAWS, setting: Setting = SETTING) -> Measurement:
     """Measure the share of the nets' squared loss on single-view inputs that no average can remove."""
     nets = NetVotes(draws=tuple(draws), setting=setting).run()
     split = select(nets, "split")  # [draws, 2]: kept, lost
@@ -162,13 +162,13 @@ def kept_share(draws: Sequence[int] = CLASSICAL_DRAWS, setting: Setting = NET_SE
     return Measurement(over_draws(kept, points=None, nets=setting.members * len(kept)), _training(nets))
 
 
-def net_excess(draws: Sequence[int] = CLASSICAL_DRAWS, setting: Setting = NET_SETTING) -> Measurement:
+def net_excess(draws: Sequence[int] = CLASSICAL_DRAWS, setting: Setting = SETTING) -> Measurement:
     """Measure the factor by which one more net multiplies the error, minus the factor by variance."""
     nets = NetVotes(draws=tuple(draws), setting=setting).run()
     return Measurement(_excess(select(nets, "error by size"), setting.members), _training(nets))
 
 
-def seeing_tree(draws: Sequence[int] = CLASSICAL_DRAWS, setting: Setting = NET_SETTING) -> Measurement:
+def seeing_tree(draws: Sequence[int] = CLASSICAL_DRAWS, setting: Setting = SETTING) -> Measurement:
     """Measure the error on single-view inputs of a tree that sees the views."""
     data = _study(draws, setting)
     return Measurement(method_error(data, "seeing tree", "single-view"), data.seconds)

@@ -28,7 +28,7 @@ from mvtheory.classical.learners import TangentClassifier, tree_features
 from mvtheory.data import Sample
 from mvtheory.experiments.base import DRAWS, FULL, Experiment, labelled
 from mvtheory.experiments.nets import Draw, Nets, singles
-from mvtheory.experiments.settings import NET_SETTING, Setting
+from mvtheory.experiments.settings import SETTING, Setting
 
 __all__ = ["CLASSICAL_DRAWS", "METHODS", "PLACES", "ClassicalStudy", "NetVotes"]
 
@@ -80,7 +80,7 @@ class ClassicalStudy(Experiment):
         Numbers of the data sets.
     """
 
-    setting: Setting = NET_SETTING
+    setting: Setting = SETTING
     test: int = 500
     bags: int = 20
     sets: int = 3
@@ -228,7 +228,7 @@ class ClassicalStudy(Experiment):
 
 @dataclass(frozen=True)
 class NetVotes(Experiment):
-    """The nets of the book's first ensembles, by the terms of bagging and boosting: votes, squared loss, variance.
+    """The nets of the book's ensembles, by the terms of bagging and boosting: votes, squared loss, variance.
 
     Attributes
     ----------
@@ -238,7 +238,7 @@ class NetVotes(Experiment):
         Numbers of the data sets.
     """
 
-    setting: Setting = NET_SETTING
+    setting: Setting = SETTING
     draws: tuple[int, ...] = CLASSICAL_DRAWS
 
     def on(self, number: int) -> xr.Dataset:
@@ -258,7 +258,7 @@ class NetVotes(Experiment):
             average``; ``error by size`` of averages of probabilities, and the bound from mean and variance of the
             margins (``cantelli``). ``training``: the seconds that training took.
         """
-        nets = singles(Draw(number, self.setting)).members
+        nets = singles(Draw(number, self.setting))
         y, L = nets.labels("single-view").numpy(), len(nets.nets)
         p = nets.outputs["single-view"].softmax(-1).double().numpy()
         F = nets.outputs["single-view"].double().numpy()

@@ -1,15 +1,16 @@
 """Sampling variation that is known before training: which views a data set's nets happen to learn.
 
-With ten classes the error of an ensemble moves in steps: if all nets happen to learn the same view of one class, the
+With few classes the error of an ensemble moves in steps: if all nets happen to learn the same view of one class, the
 average errs on half of that class's single-view inputs. Which views a net learns is predicted by its initialisation, so
 this part of the variation can be taken off a measured error without changing its expectation.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
+import numpy as np
 import torch
 import torch.nn.functional as nnf
 from jaxtyping import Int
@@ -18,8 +19,9 @@ from torch import Tensor
 from mvtheory._check import check_choice, check_int
 from mvtheory.ensemble import predict_lottery
 from mvtheory.experiments.nets import Draw
+from mvtheory.measurement import Estimate, over_units
 
-__all__ = ["expected_uncovered", "lottery_control_variate", "predicted_views"]
+__all__ = ["adjusted_for_lottery", "expected_uncovered", "lottery_control_variate", "predicted_views"]
 
 #: Initialisations, besides those of the nets, that say how often each view is predicted.
 _OTHERS = 400
@@ -50,6 +52,53 @@ def lottery_control_variate(draw: Draw, groups: Iterable[Iterable[int]]) -> floa
     lacking = views[:, test.y] != test.kept  # [nets, n]
     uncovered = [float(lacking[group].all(0).double().mean()) for group in rows]
     return sum(uncovered) / len(uncovered) - expected_uncovered(draw, len(rows[0]))
+
+
+def adjusted_for_lottery(
+    draws: Sequence[Draw], wrong: Sequence[np.ndarray], groups: Sequence[Sequence[Sequence[int]]], nets: int
+) -> tuple[Estimate, Estimate]:
+    """Return the error of groups of nets on single-view inputs, adjusted for the views that they lack, and raw.
+
+    The unit is a view of a class of one group: its inputs are mostly all right or all wrong. From the share that is
+    wrong, the adjusted error leaves out the views that no net of the group is predicted to learn, and adds how many of
+    these are to be expected over seeds.
+
+    Parameters
+    ----------
+    draws : sequence of Draw
+        The data sets.
+    wrong : sequence of bool arrays, shape [groups, n]
+        For each data set, which single-view test inputs each group misclassifies.
+    groups : sequence of sequences of sequences of int
+        For each data set, the numbers of the nets of each group.
+    nets : int
+        Trained nets behind the errors.
+
+    Returns
+    -------
+    adjusted, raw : Estimate
+        With intervals as :func:`mvtheory.measurement.over_units` has them.
+    """
+    shares = np.stack([_by_view(draw, part) for draw, part in zip(draws, wrong, strict=True)])
+    lacking = np.stack([_all_lack(draw, some) for draw, some in zip(draws, groups, strict=True)])
+    expected = np.mean([expected_uncovered(draw, len(some[0])) for draw, some in zip(draws, groups, strict=True)])
+    more, less = (over_units(np.clip(sign * (shares - lacking), 0, 1), nets=nets, draws=len(draws)) for sign in (1, -1))
+    value = float(expected) + more.value - less.value
+    adjusted = Estimate(value, value - (less.high - less.value), value + (more.high - more.value), nets, len(draws))
+    return adjusted, over_units(shares, nets=nets, draws=len(draws))
+
+
+def _by_view(draw: Draw, wrong: np.ndarray) -> np.ndarray:
+    """Return the share of the single-view test inputs of each class and kept view that are wrong, [groups, k, M]."""
+    test, task = draw.test_single_view, draw.task
+    block = nnf.one_hot(test.y * task.M + test.kept, task.k * task.M).double().numpy()  # [n, k M]
+    return (wrong @ block / block.sum(0)).reshape(-1, task.k, task.M)
+
+
+def _all_lack(draw: Draw, groups: Sequence[Sequence[int]]) -> np.ndarray:
+    """Return whether no net of a group is predicted to learn a view, bool [groups, k, M]."""
+    learned = nnf.one_hot(predicted_views(draw)[0], draw.task.M).bool()  # [L, k, M]
+    return np.stack([~learned[list(group)].any(0).numpy() for group in groups])
 
 
 def expected_uncovered(draw: Draw, L: int) -> float:
@@ -93,6 +142,6 @@ def predicted_views(draw: Draw) -> tuple[Int[Tensor, "L k"], Int[Tensor, "k M"]]
     counts : Tensor of int, shape [k, M]
     """
     s, views = draw.setting, draw.task.views
-    own = predict_lottery(draw.init(0, s.nets), views, draw.train)
+    own = predict_lottery(draw.init(0, s.members + s.students), views, draw.train)
     others = predict_lottery(draw.init(100_000, _OTHERS), views, draw.train)
     return own, nnf.one_hot(others, s.task.M).sum(0)

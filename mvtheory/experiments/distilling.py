@@ -7,7 +7,6 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -15,11 +14,10 @@ from torch import Tensor
 from mvtheory.distillation import Distillation, OnOff, Rule
 from mvtheory.ensemble import average, learned_views, view_outputs
 from mvtheory.experiments import paper_rule
-from mvtheory.experiments.base import DRAWS, Measurement
-from mvtheory.experiments.control_variate import lottery_control_variate
-from mvtheory.experiments.nets import Nets, distilled_students, each_draw, singles
-from mvtheory.experiments.settings import STUDENT_SETTING, Setting
-from mvtheory.experiments.single_model import single
+from mvtheory.experiments.base import DRAWS, STUDENT_DRAWS, Measurement
+from mvtheory.experiments.control_variate import adjusted_for_lottery
+from mvtheory.experiments.nets import Draw, Nets, distilled_students, each_draw, singles
+from mvtheory.experiments.settings import SETTING, Setting
 from mvtheory.measurement import difference_over_draws, error_rate, over_draws
 from mvtheory.model import PatchNets
 from mvtheory.training import train
@@ -57,10 +55,10 @@ def predicted_outputs(nets: Nets) -> tuple[Float[Tensor, " n"], Float[Tensor, " 
         For each pair of a multi-view test input and a class that is not its label.
     """
     test = nets.draw.test_multi_view
-    a = view_outputs(nets.members.nets, nets.draw.task.views, z=_weak(nets)).mean(0)  # [k, M]
+    a = view_outputs(nets.nets, nets.draw.task.views, z=_weak(nets)).mean(0)  # [k, M]
     others = torch.arange(len(a)) != test.y[:, None]
     predicted = (test.present * a).sum(-1)
-    return predicted[others], average(nets.members.outputs["multi-view"])[others]
+    return predicted[others], average(nets.outputs["multi-view"])[others]
 
 
 def outputs_by_case(nets: Nets) -> tuple[Float[Tensor, " 4"], Float[Tensor, " 4"]]:
@@ -77,10 +75,10 @@ def outputs_by_case(nets: Nets) -> tuple[Float[Tensor, " 4"], Float[Tensor, " 4"
         In units of u, the mean output of a net on one weak patch of a view that it has learned.
     """
     test, views = nets.draw.test_multi_view, nets.draw.task.views
-    held = learned_views(nets.members.nets, views)  # [L, k, M]
-    u = view_outputs(nets.members.nets, views, z=_weak(nets))[held].mean()
+    held = learned_views(nets.nets, views)  # [L, k, M]
+    u = view_outputs(nets.nets, views, z=_weak(nets))[held].mean()
     predicted = (test.present * held.float().mean(0)).sum(-1)
-    G = average(nets.members.outputs["multi-view"]) / u
+    G = average(nets.outputs["multi-view"]) / u
     case = (test.present * torch.tensor([1, 2])).sum(-1)
     other = torch.arange(case.shape[-1]) != test.y[:, None]
 
@@ -90,35 +88,34 @@ def outputs_by_case(nets: Nets) -> tuple[Float[Tensor, " 4"], Float[Tensor, " 4"
     return means(G), means(predicted)
 
 
-def dark(draws: Sequence[int] = DRAWS, setting: Setting = STUDENT_SETTING) -> Measurement:
+def dark(draws: Sequence[int] = DRAWS, setting: Setting = SETTING) -> Measurement:
     """Measure the share of the variance of an ensemble's outputs for wrong classes that the present views explain."""
     base = each_draw(singles, draws, setting)
     R2 = [[1 - float((G - predicted).square().mean() / G.var())] for predicted, G in map(predicted_outputs, base)]
     return Measurement(over_draws(R2, points=None, nets=setting.members * len(base)), _seconds(base))
 
 
-def dark_case(case: str, draws: Sequence[int] = DRAWS, setting: Setting = STUDENT_SETTING) -> Measurement:
+def dark_case(case: str, draws: Sequence[int] = DRAWS, setting: Setting = SETTING) -> Measurement:
     """Measure the mean output for wrong classes in one of `CASES`, minus the predicted one, in units of u."""
     base = each_draw(singles, draws, setting)
     gaps = [(measured - predicted)[CASES.index(case), None] for measured, predicted in map(outputs_by_case, base)]
     return Measurement(over_draws(gaps, points=None, nets=setting.members * len(base)), _seconds(base))
 
 
-def distill(draws: Sequence[int] = DRAWS, setting: Setting = STUDENT_SETTING, *, own: bool = True) -> Measurement:
+def distill(draws: Sequence[int] = STUDENT_DRAWS, setting: Setting = SETTING) -> Measurement:
     """Measure the error of students of the ensemble on single-view inputs.
 
-    It is adjusted for the views that the teacher's nets happen to learn and, if `own`, a student's own initialisation.
+    It is adjusted for the views that teacher and student are predicted to lack, see
+    :func:`mvtheory.experiments.control_variate.adjusted_for_lottery`.
     """
-    students = each_draw(distilled_students, draws, setting, "ensemble")
-    members, last = range(setting.members), range(setting.nets - setting.students, setting.nets)
-    known = [(*members, net) if own else members for net in last]  # by student
-    variate = [[lottery_control_variate(nets.draw, [group]) for group in known] for nets in students]
-    raw = [nets.errors("single-view") for nets in students]
-    adjusted = over_draws(np.array(raw) - np.array(variate), points=setting.test_single_view, bounds=(-1, 1))
-    return Measurement(adjusted, _seconds(students), over_draws(raw, points=setting.test_single_view))
+    students, members = each_draw(distilled_students, draws, setting, "ensemble"), range(setting.members)
+    known = [[*members, setting.members + student] for student in range(setting.students)]  # whose views each may have
+    wrong, count = [nets.wrong("single-view") for nets in students], setting.students * len(students)
+    adjusted, raw = adjusted_for_lottery([nets.draw for nets in students], wrong, [known] * len(students), count)
+    return Measurement(adjusted, _seconds(students), raw)
 
 
-def ensemble_after_kd(draws: Sequence[int] = DRAWS, setting: Setting = STUDENT_SETTING) -> Measurement:
+def ensemble_after_kd(draws: Sequence[int] = STUDENT_DRAWS, setting: Setting = SETTING) -> Measurement:
     """Measure the error of the average of a data set's students, minus that of one student."""
     students = each_draw(distilled_students, draws, setting, "ensemble")
     gap = difference_over_draws(
@@ -151,14 +148,21 @@ def shuffled_within_classes(y: Int[Tensor, " n"], seed: int = 0) -> Int[Tensor, 
 
 
 def train_students(
-    students: Nets, G: Float[Tensor, "*L n k"] | None, rule: Rule | None = None, part: slice = ALL, **changes: Any
+    start: PatchNets,
+    draw: Draw,
+    G: Float[Tensor, "*L n k"] | None,
+    rule: Rule | None = None,
+    part: slice = ALL,
+    **changes: Any,
 ) -> PatchNets:
     """Train students on labels and a teacher's outputs, in another way than :func:`distilled_students` does.
 
     Parameters
     ----------
-    students : Nets
-        Nets to go on with.
+    start : PatchNets
+        Nets to begin with.
+    draw : Draw
+        Their data set.
     G : Tensor, shape [n, k] or [L, n, k], or None
         The teacher's outputs on all training inputs, for all students or for each; None: labels alone.
     rule : Rule, optional
@@ -172,12 +176,11 @@ def train_students(
     -------
     PatchNets
     """
-    draw, s = students.draw, students.draw.setting
-    objective = None
+    s, objective = draw.setting, None
     if G is not None:
-        G = G.expand(len(students.nets), -1, -1)[:, part]
+        G = G.expand(len(start), -1, -1)[:, part]
         objective = Distillation(draw.train.y[part], G, rule or s.rule(1), s.weight)
-    return train(students.nets, draw.train[part], objective, replace(s.distillation_schedule, **changes)).nets
+    return train(start, draw.train[part], objective, replace(s.distillation_schedule, **changes)).nets
 
 
 def on_shares(students: PatchNets, nets: Nets, rule: OnOff, part: slice = ALL) -> dict[str, float]:
@@ -205,7 +208,7 @@ def on_shares(students: PatchNets, nets: Nets, rule: OnOff, part: slice = ALL) -
     inside, outside = students(draw.train.x[part]), students(draw.test_multi_view.x)
 
     def share(F: Float[Tensor, "L n k"], where: str, rows: slice, on: bool) -> float:
-        G = rule.prepare_teacher(average(nets.members.outputs[where])[rows])
+        G = rule.prepare_teacher(average(nets.outputs[where])[rows])
         teacher_on = rule.threshold <= G
         return float((rule.cut <= F).double().mean(0)[teacher_on == on].mean())
 
@@ -229,7 +232,6 @@ def _seconds(runs: Sequence[Nets]) -> float:
 
 #: The estimators of the chapter's claims, by id.
 ESTIMATORS: Mapping[str, Callable[..., Measurement]] = {
-    "single-lessons": partial(single, setting=STUDENT_SETTING),
     "dark": dark,
     **{f"dark-{case}": partial(dark_case, case) for case in CASES},
     "distill": distill,

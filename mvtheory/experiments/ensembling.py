@@ -11,10 +11,10 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from mvtheory.ensemble import average, groups, learned_views, predict_lottery, view_outputs
-from mvtheory.experiments.base import DRAWS, Measurement
-from mvtheory.experiments.control_variate import lottery_control_variate
-from mvtheory.experiments.nets import Draw, Nets, each_draw, singles, trained_average
-from mvtheory.experiments.settings import NET_SETTING, Setting
+from mvtheory.experiments.base import DRAWS, STUDENT_DRAWS, Measurement
+from mvtheory.experiments.control_variate import adjusted_for_lottery, lottery_control_variate
+from mvtheory.experiments.nets import Draw, Nets, each_draw, singles, trained_averages
+from mvtheory.experiments.settings import SETTING, Setting
 from mvtheory.measurement import Estimate, difference_over_draws, error_rate, over_draws, wrong
 from mvtheory.model import PatchNets
 
@@ -34,7 +34,7 @@ __all__ = [
 ]
 
 #: Sizes of averages whose error is a claim of its own.
-SIZES = range(1, 9)
+SIZES = range(1, 7)
 
 
 def random_choices(nets: int, largest: int, count: int = 100, seed: int = 0) -> dict[int, list[list[int]]]:
@@ -140,7 +140,7 @@ def error_curves(
     seconds : float
     """
     base = each_draw(singles, draws, setting)
-    raw, adjusted = curves_by_choices(base, random_choices(setting.nets, setting.members))
+    raw, adjusted = curves_by_choices(base, random_choices(setting.members, setting.members))
     return raw, adjusted, sum(nets.seconds for nets in base)
 
 
@@ -165,15 +165,23 @@ def curves_by_choices(
     return raw, raw - np.array(variate)
 
 
-def ensemble(draws: Sequence[int] = DRAWS, setting: Setting = NET_SETTING) -> Measurement:
-    """Measure the error of averages of all members on single-view inputs."""
-    return average_error(setting.members, draws, setting)
+def ensemble(draws: Sequence[int] = DRAWS, setting: Setting = SETTING) -> Measurement:
+    """Measure the error of averages of all members on single-view inputs.
+
+    It is adjusted for the views that no member is predicted to learn, see
+    :func:`mvtheory.experiments.control_variate.adjusted_for_lottery`.
+    """
+    base = each_draw(singles, draws, setting)
+    wrong = [nets.average_wrong("single-view")[None] for nets in base]
+    members = [[range(setting.members)]] * len(base)
+    adjusted, raw = adjusted_for_lottery([nets.draw for nets in base], wrong, members, setting.members * len(base))
+    return Measurement(adjusted, sum(nets.seconds for nets in base), raw)
 
 
-def average_error(L: int, draws: Sequence[int] = DRAWS, setting: Setting = NET_SETTING) -> Measurement:
+def average_error(L: int, draws: Sequence[int] = DRAWS, setting: Setting = SETTING) -> Measurement:
     """Measure the error of averages of `L` nets on single-view inputs."""
     raw, adjusted, seconds = error_curves(tuple(draws), setting)
-    count = setting.nets * len(raw)
+    count = setting.members * len(raw)
     estimates = [
         over_draws(e[:, L - 1, None], points=setting.test_single_view, bounds=(-1, 1), nets=count)
         for e in (adjusted, raw)
@@ -181,31 +189,34 @@ def average_error(L: int, draws: Sequence[int] = DRAWS, setting: Setting = NET_S
     return Measurement(estimates[0], seconds, estimates[1])
 
 
-def law(draws: Sequence[int] = DRAWS, setting: Setting = NET_SETTING) -> Measurement:
+def law(draws: Sequence[int] = DRAWS, setting: Setting = SETTING) -> Measurement:
     """Measure the factor by which one more net multiplies the error."""
     raw, adjusted, seconds = error_curves(tuple(draws), setting)
-    count = setting.nets * len(raw)
+    count = setting.members * len(raw)
     estimates = [over_draws([[factor(row)] for row in e], points=None, nets=count) for e in (adjusted, raw)]
     return Measurement(estimates[0], seconds, estimates[1])
 
 
-def train_average(draws: Sequence[int] = DRAWS, setting: Setting = NET_SETTING) -> Measurement:
+def train_average(draws: Sequence[int] = STUDENT_DRAWS, setting: Setting = SETTING) -> Measurement:
     """Measure the error of averages that are trained jointly, minus that of single nets."""
-    joint, base = each_draw(trained_average, draws, setting), each_draw(singles, draws, setting)
+    joint, base = each_draw(trained_averages, draws, setting), each_draw(singles, draws, setting)
     gap = difference_over_draws(
-        [[nets.average_error("single-view")] for nets in joint],
+        _joint_errors(joint),
         [nets.errors("single-view") for nets in base],
         points=setting.test_single_view,
-        nets=(setting.averaged + setting.nets) * len(base),
+        nets=(setting.students + 1) * setting.members * len(base),
     )
-    return Measurement(gap, sum(nets.seconds for nets in joint))
+    return Measurement(gap, sum(nets.seconds for some in joint for nets in some))
 
 
-def trained_average_error(draws: Sequence[int] = DRAWS, setting: Setting = NET_SETTING) -> Estimate:
+def trained_average_error(draws: Sequence[int] = STUDENT_DRAWS, setting: Setting = SETTING) -> Estimate:
     """Return the error on single-view inputs of averages that are trained jointly."""
-    joint = each_draw(trained_average, draws, setting)
-    errors = [[nets.average_error("single-view")] for nets in joint]
-    return over_draws(errors, points=setting.test_single_view, nets=setting.averaged * len(joint))
+    errors = _joint_errors(each_draw(trained_averages, draws, setting))
+    return over_draws(errors, points=setting.test_single_view, nets=setting.members * sum(map(len, errors)))
+
+
+def _joint_errors(joint: Sequence[Sequence[Nets]]) -> list[list[float]]:
+    return [[nets.average_error("single-view") for nets in averages] for averages in joint]
 
 
 def group_errors(base: Sequence[Nets], L: int) -> list[Float[np.ndarray, " g"]]:

@@ -38,7 +38,6 @@ NARROW = Setting(
     sigma_0=0.02,
     members=5,
     students=3,
-    averaged=5,
     schedule=Schedule(steps=200, stop_loss=0, eta=2000.0),
     distillation_schedule=Schedule(steps=150, stop_loss=0, eta=2000.0, max_change=0.1),
     weight=4.0,

@@ -1,4 +1,4 @@
-"""The nets of the book: a few data sets, every net trained once.
+"""The nets of the book: some data sets, every net trained once.
 
 A *draw* is one data set: a random frame, a training set and a pair of test sets. All nets of a draw see the same data.
 What they learned is kept on disk (:func:`mvtheory.persistence.store.cached`), so that chapters share it.
@@ -23,14 +23,14 @@ from mvtheory.data import MultiView, Sample
 from mvtheory.distillation import Distillation, Rule
 from mvtheory.ensemble import AverageCrossEntropy, average
 from mvtheory.experiments.base import DRAWS
-from mvtheory.experiments.settings import STUDENT_SETTING, Setting
+from mvtheory.experiments.settings import SETTING, Setting
 from mvtheory.measurement import error_rate, wrong
 from mvtheory.model import PatchNets, SReLU
 from mvtheory.persistence.store import LockedError, StoreError, cached
 from mvtheory.run import History, Run
 from mvtheory.training import Objective, Schedule, train
 
-__all__ = ["Draw", "Nets", "distilled_students", "each_draw", "singles", "trained_average"]
+__all__ = ["Draw", "Nets", "distilled_students", "each_draw", "singles", "trained_averages"]
 
 T = TypeVar("T")
 
@@ -48,7 +48,7 @@ class Draw:
     """
 
     number: int
-    setting: Setting = STUDENT_SETTING
+    setting: Setting = SETTING
 
     def __post_init__(self) -> None:
         check_int("number", self.number, low=1)
@@ -128,20 +128,14 @@ class Nets:
         return replace(self, nets=self.nets[rows], outputs=outputs)
 
     @property
-    def ensembles(self) -> list[Nets]:
-        """The disjoint ensembles of the draw."""
-        L = self.draw.setting.members
-        return [self[L * group : L * (group + 1)] for group in range(self.draw.setting.ensembles)]
-
-    @property
-    def members(self) -> Nets:
-        """The nets that form the first ensemble."""
-        return self.ensembles[0]
-
-    @property
     def students(self) -> Nets:
-        """The nets that a teacher will be distilled into, as the labels left them."""
-        return self[self.draw.setting.nets - self.draw.setting.students :]
+        """The nets that single teachers are distilled into, as the labels left them."""
+        return self[: self.draw.setting.students]
+
+    @property
+    def teachers(self) -> Nets:
+        """The single teachers of these students, in their order."""
+        return self[self.draw.setting.students : 2 * self.draw.setting.students]
 
     def labels(self, where: str) -> Tensor:
         """Labels of ``"train"``, ``"single-view"`` or ``"multi-view"``."""
@@ -157,14 +151,18 @@ class Nets:
         y = self.labels(where)
         return error_rate(self.outputs[where], y)
 
+    def average_wrong(self, where: str) -> np.ndarray:
+        """Which inputs the average of the nets' outputs misclassifies, shape [n]."""
+        y = self.labels(where)
+        return wrong(average(self.outputs[where]), y)
+
     def average_error(self, where: str) -> float:
         """Error of the average of the nets' outputs."""
-        y = self.labels(where)
-        return float(error_rate(average(self.outputs[where]), y))
+        return float(self.average_wrong(where).mean())
 
 
 def singles(draw: Draw, *, wait: bool = True) -> Nets:
-    """Train the members of all ensembles and the students of a data set on the labels: single nets that differ by seed.
+    """Train the members of a data set's ensemble on the labels: single nets that differ by seed.
 
     Parameters
     ----------
@@ -176,24 +174,29 @@ def singles(draw: Draw, *, wait: bool = True) -> Nets:
     Returns
     -------
     Nets
-        Members first, then students.
     """
     s = draw.setting
-    return _kept(draw, "singles", lambda: draw.init(0, s.nets), lambda: None, s.schedule, wait)
+    return _kept(draw, "singles", lambda: draw.init(0, s.members), lambda: None, s.schedule, wait)
 
 
-def distilled_students(draw: Draw, teacher: str, rule: Rule | None = None, *, wait: bool = True) -> Nets:
-    """Distil a teacher into the students of a data set: each goes on from what it learned from the labels.
+def distilled_students(
+    draw: Draw, teacher: str, rule: Rule | None = None, start: str | None = None, *, wait: bool = True
+) -> Nets:
+    """Distil teachers into the students of a data set.
 
     Parameters
     ----------
     draw : Draw
         Data and setting.
     teacher : {"ensemble", "single"}
-        All learn from the average of the members, or student i from member i.
+        All students learn from the average of the members, or each from a member of its own.
     rule : Rule, optional
         How a student is compared with its teacher; by default the on/off rule, under which
         a class is on if one of the teacher's nets has it on.
+    start : {"random", "labels"}, optional
+        Where students begin: at an initialisation of their own, so that they learn from labels and teacher in one run,
+        or where the labels have led them before (see ``Nets.students``). By default an ensemble's students begin at
+        random, those of single nets after the labels.
     wait : bool
         As in `singles`.
 
@@ -202,16 +205,24 @@ def distilled_students(draw: Draw, teacher: str, rule: Rule | None = None, *, wa
     Nets
     """
     check_choice("teacher", teacher, ("ensemble", "single"))
-    s, base = draw.setting, singles(draw, wait=wait)
+    start = check_choice("start", start or {"ensemble": "random", "single": "labels"}[teacher], ("random", "labels"))
+    s = draw.setting
+    if teacher == "single":
+        check_int(
+            "draw.setting.students (half of the members, to have a teacher each)", s.students, high=s.members // 2
+        )
+    base = singles(draw, wait=wait)
     rule = rule or s.rule(s.members if teacher == "ensemble" else 1)
-    start, F = base.students.nets, base.members.outputs["train"]
-    G = average(F).expand(s.students, -1, -1) if teacher == "ensemble" else F[: s.students]
+    begin = lambda: draw.init(s.members, s.students) if start == "random" else base.students.nets  # noqa: E731
+    all_same = average(base.outputs["train"]).expand(s.students, -1, -1)
+    G = all_same if teacher == "ensemble" else base.teachers.outputs["train"]
     objective = lambda: Distillation(draw.train.y, G, rule, s.weight)  # noqa: E731
-    return _kept(draw, f"students of {teacher} by {rule}", lambda: start, objective, s.distillation_schedule, wait)
+    name = f"students of {teacher} from {start} by {rule}"
+    return _kept(draw, name, begin, objective, s.distillation_schedule, wait)
 
 
-def trained_average(draw: Draw, *, wait: bool = True) -> Nets:
-    """Train the average of the first ``averaged`` nets of a draw, jointly, on the labels.
+def trained_averages(draw: Draw, *, wait: bool = True) -> list[Nets]:
+    """Train averages of nets jointly on the labels, each of as many nets as the ensemble.
 
     Parameters
     ----------
@@ -222,16 +233,20 @@ def trained_average(draw: Draw, *, wait: bool = True) -> Nets:
 
     Returns
     -------
-    Nets
+    list of Nets
+        One for each average; the nets of the first begin where the members do.
     """
     s = draw.setting
     objective = lambda: AverageCrossEntropy(draw.train.y)  # noqa: E731
-    return _kept(draw, "trained average", lambda: draw.init(0, s.averaged), objective, s.schedule, wait)
+
+    def one(number: int) -> Nets:
+        begin = lambda: draw.init(1000 * number, s.members)  # noqa: E731
+        return _kept(draw, f"trained average {number}", begin, objective, s.schedule, wait)
+
+    return [one(number) for number in range(s.students)]
 
 
-def each_draw(
-    study: Callable[..., T], draws: Iterable[int] = DRAWS, setting: Setting = STUDENT_SETTING, *args: Any
-) -> list[T]:
+def each_draw(study: Callable[..., T], draws: Iterable[int] = DRAWS, setting: Setting = SETTING, *args: Any) -> list[T]:
     """Run `study` on every draw; draws that another process is computing come last.
 
     So chapters that are executed at the same time share the work instead of waiting.
@@ -239,7 +254,7 @@ def each_draw(
     Parameters
     ----------
     study : callable
-        `singles`, `distilled_students` or `trained_average`.
+        `singles`, `distilled_students` or `trained_averages`.
     draws : iterable of int
         Numbers of the draws.
     setting : Setting

@@ -12,13 +12,14 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mvtheory._check import check_choice, check_int, check_number
+from mvtheory.data import MultiView
 from mvtheory.distillation import Distillation, OneSided, OnOff
 from mvtheory.ensemble import average
-from mvtheory.experiments.base import DRAWS, FULL, Experiment, Measurement, labelled, select
+from mvtheory.experiments.base import FULL, Experiment, Measurement, labelled, select
 from mvtheory.experiments.nets import Draw
-from mvtheory.experiments.settings import STUDENT_SETTING, Setting
+from mvtheory.experiments.settings import Setting
 from mvtheory.measurement import Estimate, difference_over_draws, over_draws, wrong
-from mvtheory.model import PatchNets
+from mvtheory.model import PatchNets, SReLU
 from mvtheory.reduced.reduction import reduce_to_all_views
 from mvtheory.training import Schedule, train
 
@@ -35,21 +36,28 @@ __all__ = [
 
 #: Numbers of classes that are compared.
 CLASSES = (10, 20, 40, 80) if FULL else (10, 20, 40)
-#: The first data sets of the book. What is set here was chosen on others.
-FIRST_DRAWS = DRAWS[: 10 if FULL else 5]
+#: Data sets. What is set here was chosen on others.
+FIRST_DRAWS = tuple(range(901, 911 if FULL else 906))
 TEACHERS = ("ensemble", "single")
 RULES = ("paper", "two-sided")
 
-#: The book's students, with weak views as strong as the theory allows, views of one strength, and no noise.
-NOISE_FREE = replace(
-    STUDENT_SETTING,
-    task=replace(STUDENT_SETTING.task, main=(1.0, 1.0), weak=(0.4, 0.4), noise_signal=0.0, noise_background=0.0),
+#: Nets without noise. Main views fill two patches: with less strength in each, fewer classes are needed.
+NOISE_FREE = Setting(
+    task=MultiView(
+        k=10, P=22, d=64, C_p=2, C_weak=1, s=5.0, main=(1.0, 1.0), weak=(0.4, 0.4), rho=0.01, Gamma=0.15,
+        noise_signal=0.0, noise_background=0.0,
+    ),
     n_single_view=0,
+    activation=SReLU(q=3, varrho=12.0),
+    m=8,
+    sigma_0=0.06,
     members=4,
     students=2,
+    test_single_view=2000,
     test_multi_view=1000,
+    schedule=Schedule(steps=800, stop_loss=0.1, eta=12000.0, max_change=0.3),
     distillation_schedule=Schedule(steps=600, stop_loss=0.01, eta=20000.0, max_change=0.3, warn=False),
-)
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from mvtheory._check import check_int
 from mvtheory.diagnose import Diagnosis, diagnose
 from mvtheory.experiments.base import DRAWS, Experiment, Measurement, check_draws, labelled, select
 from mvtheory.experiments.nets import Draw, each_draw, singles
-from mvtheory.experiments.settings import NET_SETTING, STUDENT_SETTING, Setting
+from mvtheory.experiments.settings import SETTING, Setting
 from mvtheory.experiments.without_views import MIXTURE
 from mvtheory.measurement import over_draws
 from mvtheory.model import PatchNets, SReLU
@@ -53,9 +53,9 @@ class MixtureNets(Experiment):
     n: int = 500
     test: int = 4000
     nets: int = 6
-    m: int = STUDENT_SETTING.m
-    sigma_0: float = STUDENT_SETTING.sigma_0
-    activation: SReLU = STUDENT_SETTING.activation
+    m: int = SETTING.m
+    sigma_0: float = SETTING.sigma_0
+    activation: SReLU = SETTING.activation
     schedule: Schedule = Schedule(steps=300, eta=1e6)
 
     def on(self, number: int) -> xr.Dataset:
@@ -201,8 +201,8 @@ def _outputs(nets: Sequence[nn.Module], x: np.ndarray) -> Float[Tensor, "L n 10"
 
 @lru_cache(maxsize=2)
 def views_diagnoses(draws: tuple[int, ...], setting: Setting) -> tuple[Diagnosis, ...]:
-    """Diagnose the first ensemble of each data set on its single-view inputs."""
-    base = [nets.members for nets in each_draw(singles, draws, setting)]
+    """Diagnose the nets of each data set on its single-view inputs."""
+    base = each_draw(singles, draws, setting)
     return tuple(diagnose(nets.outputs["single-view"], nets.labels("single-view")) for nets in base)
 
 
@@ -211,7 +211,7 @@ def mixture_diagnoses(data: xr.Dataset) -> list[Diagnosis]:
     return [diagnose(F, y) for F, y in zip(select(data, "output"), select(data, "label"), strict=True)]
 
 
-def views(draws: Sequence[int] = DRAWS, setting: Setting = NET_SETTING) -> Measurement:
+def views(draws: Sequence[int] = DRAWS, setting: Setting = SETTING) -> Measurement:
     """Measure the share of a net's errors on single-view inputs that the average of the members removes."""
     found, base = views_diagnoses(tuple(draws), setting), each_draw(singles, draws, setting)
     points = min(int(d.errors[0].value * d.n) for d in found)

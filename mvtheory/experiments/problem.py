@@ -25,10 +25,10 @@ __all__ = ["NOISE_FREE", "Problem", "vary", "weaken_second_view"]
 #: Multi-view training data without noise.
 NOISE_FREE = Setting(
     task=replace(TASK, noise_signal=0.0, noise_background=0.0),
-    n_multi_view=500,
+    n_multi_view=512,
     n_single_view=0,
-    test_single_view=1000,
-    test_multi_view=200,
+    test_single_view=1024,
+    test_multi_view=256,
 )
 
 

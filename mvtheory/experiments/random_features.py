@@ -18,7 +18,7 @@ from mvtheory.experiments.base import DRAWS, FULL, Measurement, select
 from mvtheory.experiments.digit_images import SPLITS
 from mvtheory.experiments.fixed_features import KINDS, FeatureStudy, difference
 from mvtheory.experiments.nets import Draw
-from mvtheory.experiments.settings import STUDENT_SETTING, Setting
+from mvtheory.experiments.settings import SETTING, Setting
 from mvtheory.linear.comparison import compare
 from mvtheory.linear.feature_maps import gaussian_weights, relu_features, tangent_features, view_feature_norm
 from mvtheory.linear.ridge import every_fifth
@@ -49,7 +49,7 @@ class MultiViewFeatures(FeatureStudy):
     """
 
     draws: tuple[int, ...] = DRAWS if FULL else DRAWS[:5]
-    setting: Setting = STUDENT_SETTING
+    setting: Setting = SETTING
     test: int = 500
 
     def __post_init__(self) -> None:
@@ -136,7 +136,7 @@ def kernel_distances(
     list of float
         One for each model.
     """
-    s, d = STUDENT_SETTING, x.shape[2]
+    s, d = SETTING, x.shape[2]
     if check_choice("kind", kind, KINDS) == "ReLU":
         phi, unit = relu_features(gaussian_weights(models, neurons, d, seed=1), x)[:, 0], 1.0
     else:
@@ -155,7 +155,7 @@ def _wrong_by_view(F: Float[Tensor, "L n k"], single: Sample) -> Float[Tensor, "
 
 
 def _on_views(
-    kind: str, first: str, second: str, draws: Sequence[int] = STUDIES["ReLU"].draws, setting: Setting = STUDENT_SETTING
+    kind: str, first: str, second: str, draws: Sequence[int] = STUDIES["ReLU"].draws, setting: Setting = SETTING
 ) -> Measurement:
     """Measure the error of one method minus that of another on multi-view data."""
     return _difference(replace(STUDIES[kind], draws=tuple(draws), setting=setting), first, second)

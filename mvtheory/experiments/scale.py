@@ -22,7 +22,7 @@ from mvtheory.ensemble import learned_views
 from mvtheory.experiments.base import FULL, Measurement
 from mvtheory.experiments.ensembling import all_choices, average_errors, factor
 from mvtheory.experiments.nets import Draw
-from mvtheory.experiments.settings import NET_SETTING
+from mvtheory.experiments.settings import SETTING
 from mvtheory.measurement import Estimate, over_draws
 from mvtheory.model import PatchNets, SReLU
 from mvtheory.reduced.reduction import OwnViewNets, draw_strengths
@@ -82,7 +82,7 @@ def law(
 ) -> dict[str, float]:
     """Train four nets in the noise-free reduction, and average them.
 
-    The data are those of :data:`mvtheory.experiments.settings.NET_SETTING` with `k` classes in place of ten, and no
+    The data are those of :data:`mvtheory.experiments.settings.SETTING` with `k` classes, and no
     noise. The other defaults were chosen on data sets 521 to 525.
 
     Parameters
@@ -110,9 +110,7 @@ def law(
     for name, value in {"k": k, "per_class": per_class, "m": m}.items():
         check_int(name, value, low=2 if name == "k" else 1)
     first = Draw(draw).seed
-    task = replace(
-        NET_SETTING.task, k=k, P=2 * (NET_SETTING.task.C_p + k - 1), d=2 * k, noise_signal=0.0, noise_background=0.0
-    )
+    task = replace(SETTING.task, k=k, P=2 * (SETTING.task.C_p + k - 1), d=2 * k, noise_signal=0.0, noise_background=0.0)
     data, _ = draw_strengths(task, per_class * k, seed=first + 1)
     test, _ = draw_strengths(task, 0, max(2 * k, _TEST), seed=first + 2, balanced=True)
     activation, number = SReLU(q, varrho), first + 100 + FOLD * check_int("seed", seed, low=0)

@@ -10,9 +10,9 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from mvtheory.ensemble import learned_views
-from mvtheory.experiments.base import DRAWS, Measurement
+from mvtheory.experiments.base import STUDENT_DRAWS, Measurement
 from mvtheory.experiments.nets import Nets, distilled_students, each_draw, singles
-from mvtheory.experiments.settings import STUDENT_SETTING, Setting
+from mvtheory.experiments.settings import SETTING, Setting
 from mvtheory.measurement import Estimate, difference_over_draws, error_rate, over_draws
 
 __all__ = ["ESTIMATORS", "ViewCounts", "both_wrong", "count_views", "pair_error", "pairs_wrong", "views_by_stage"]
@@ -47,8 +47,8 @@ def both_wrong(nets: Nets) -> Float[Tensor, " students"]:
     -------
     Tensor, shape [students]
     """
-    students, wrong = nets.draw.setting.students, torch.from_numpy(nets.wrong("single-view"))
-    return (wrong[:students] & wrong[-students:]).double().mean(-1)
+    student, teacher = (torch.from_numpy(some.wrong("single-view")) for some in (nets.students, nets.teachers))
+    return (student & teacher).double().mean(-1)
 
 
 def pairs_wrong(nets: Nets) -> float:
@@ -60,7 +60,7 @@ def pairs_wrong(nets: Nets) -> float:
     return float((wrong * (wrong - 1)).mean() / (L * (L - 1)))
 
 
-def self_distill(draws: Sequence[int] = DRAWS, setting: Setting = STUDENT_SETTING) -> Measurement:
+def self_distill(draws: Sequence[int] = STUDENT_DRAWS, setting: Setting = SETTING) -> Measurement:
     """Measure the error of students of single nets on single-view inputs.
 
     It is adjusted by a control variate: the share of inputs that student and teacher both get wrong before
@@ -76,7 +76,7 @@ def self_distill(draws: Sequence[int] = DRAWS, setting: Setting = STUDENT_SETTIN
     return Measurement(over_draws(adjusted, points=points, nets=count, bounds=(-1, 1)), _seconds(students), raw)
 
 
-def self_distill_product(draws: Sequence[int] = DRAWS, setting: Setting = STUDENT_SETTING) -> Measurement:
+def self_distill_product(draws: Sequence[int] = STUDENT_DRAWS, setting: Setting = SETTING) -> Measurement:
     """Measure the error of students of single nets, minus the share of inputs that both got wrong before."""
     base, students = each_draw(singles, draws, setting), each_draw(distilled_students, draws, setting, "single")
     return Measurement(beyond_both(base, students), _seconds(students))
@@ -106,7 +106,7 @@ def pair_error(base: Sequence[Nets]) -> Estimate:
     """Return the error on single-view inputs of the average of a student before distillation and its teacher."""
     errors = []
     for nets in base:
-        pairs = (nets[: len(nets.students.nets)].outputs["single-view"] + nets.students.outputs["single-view"]) / 2
+        pairs = (nets.teachers.outputs["single-view"] + nets.students.outputs["single-view"]) / 2
         errors.append(error_rate(pairs, nets.labels("single-view")))
     return over_draws(errors, points=len(base[0].labels("single-view")))
 
@@ -133,8 +133,8 @@ def count_views(base: Sequence[Nets], students: Sequence[Nets]) -> ViewCounts:
 
 def views_by_stage(nets: Nets, after: Nets) -> Bool[Tensor, "3 students k M"]:
     """Return the views that teachers, students before distillation, and students after it have learned."""
-    known, count = learned_views(nets.nets, nets.draw.task.views), len(after.nets)
-    return torch.stack([known[:count], known[-count:], learned_views(after.nets, after.draw.task.views)])
+    stages = nets.teachers, nets.students, after
+    return torch.stack([learned_views(stage.nets, nets.draw.task.views) for stage in stages])
 
 
 def _seconds(runs: Sequence[Nets]) -> float:

@@ -1,8 +1,8 @@
-"""The two settings of the book: one for single nets and their averages, one for students."""
+"""The setting of the book: one distribution, one learner, one schedule, one rule for students."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from mvtheory._check import check_int, check_number, check_type
 from mvtheory.data import MultiView
@@ -10,14 +10,14 @@ from mvtheory.distillation import OnOff
 from mvtheory.model import Activation, SReLU
 from mvtheory.training import Schedule
 
-__all__ = ["NET_SETTING", "STUDENT_SETTING", "TASK", "Setting"]
+__all__ = ["SETTING", "TASK", "Setting"]
 
 MAX_NETS = 10_000  # of a data set; more are a mistake, and would fill the memory
 
-#: The multi-view distribution of the book, with weak views strong enough for students.
+#: The multi-view distribution of the book.
 TASK = MultiView(
-    k=10, P=22, d=64, C_p=2, C_weak=1, s=5.0, weak=(0.3, 0.3), rho=0.01, Gamma=0.15, noise_signal=0.1,
-    noise_background=0.35,
+    k=16, P=24, d=56, C_p=1, s=4.0, main=(1.0, 1.0), weak=(0.4, 0.4), rho=0.01, Gamma=0.4, noise_signal=0.05,
+    noise_background=0.6,
 )  # fmt: skip
 
 
@@ -38,81 +38,62 @@ class Setting:
     sigma_0 : float
         Standard deviation of the initial weights.
     members : int, >= 1
-        Nets of a data set that form an ensemble.
-    ensembles : int, >= 1
-        Disjoint ensembles of a data set.
+        Nets of a data set that are trained on the labels, each for itself: its single nets, and together its ensemble.
     students : int, >= 0
-        Further nets of a data set: trained on the labels like the members, then distilled into.
-    averaged : int
-        Nets whose average is trained jointly.
+        Students of each kind of a data set, and averages that are trained jointly, of as many nets as the ensemble.
+        Students of single nets are members, and learn from other members.
     schedule : Schedule
         Training on labels.
     distillation_schedule : Schedule
-        Training on labels and teacher.
+        Training of students on labels and teacher.
     weight : float
         Weight of the distillation rule.
-    slack : float, in [0, 1)
-        That of the on/off rule.
+    threshold, cut, slack : float
+        Those of the on/off rule, for a teacher that is one net.
     test_single_view, test_multi_view : int
         Test inputs of each kind.
     """
 
     task: MultiView = TASK
-    n_multi_view: int = 798
-    n_single_view: int = 2
-    activation: SReLU = SReLU(q=3, varrho=12.0)
-    m: int = 8
-    sigma_0: float = 0.06
+    n_multi_view: int = 511
+    n_single_view: int = 1
+    activation: SReLU = SReLU(q=4, varrho=12.0)
+    m: int = 12
+    sigma_0: float = 0.24
     members: int = 10
-    ensembles: int = 1
-    students: int = 2
-    averaged: int = 5
-    schedule: Schedule = Schedule(steps=800, stop_loss=0.1, eta=12000.0, max_change=0.3)
-    distillation_schedule: Schedule = Schedule(steps=450, stop_loss=0.03, eta=4000.0, max_change=0.2, warn=False)
-    weight: float = 4.0
-    slack: float = OnOff.slack
-    test_single_view: int = 2000
-    test_multi_view: int = 1000
+    students: int = 4
+    schedule: Schedule = Schedule(steps=1000, stop_loss=0.01, eta=120000.0, max_change=0.15)
+    distillation_schedule: Schedule = Schedule(steps=4000, stop_loss=0.0003, eta=240000.0, max_change=0.15, warn=False)
+    weight: float = 0.1
+    threshold: float = 0.1
+    cut: float = 0.4
+    slack: float = 0.95
+    test_single_view: int = 2048
+    test_multi_view: int = 1024
 
     def __post_init__(self) -> None:
         for name, kind in {"task": MultiView, "schedule": Schedule, "distillation_schedule": Schedule}.items():
             check_type(name, getattr(self, name), kind)
         check_type("activation", self.activation, Activation)
-        for name in ("n_multi_view", "n_single_view", "students", "averaged"):
+        for name in ("n_multi_view", "n_single_view", "students"):
             check_int(name, getattr(self, name), low=0)
-        for name in ("m", "members", "ensembles", "test_single_view", "test_multi_view"):
+        for name in ("m", "members", "test_single_view", "test_multi_view"):
             check_int(name, getattr(self, name), low=1)
-        check_int("members * ensembles + students", self.nets, high=MAX_NETS)
+        check_int("members", self.members, high=MAX_NETS)
         check_number("sigma_0", self.sigma_0, low=0, open_low=True)
         check_number("weight", self.weight, low=0)
-
-    @property
-    def nets(self) -> int:
-        """Nets of a data set that are trained on labels alone: all members, then the students."""
-        return self.members * self.ensembles + self.students
+        self.rule(1)  # checks what the rule is made of
 
     def rule(self, L: int) -> OnOff:
-        """Return the on/off rule for a teacher that is an average of `L` nets.
+        """Return the on/off rule for a teacher that is an average of `L` nets: a class is on if one of them has it on.
 
         The baseline of a class is its median output on the inputs that hold none of its views; their expected share is
         :math:`(1 - s/k)^M`.
         """
+        check_int("L", L, low=1)
         blank = (1 - self.task.s / self.task.k) ** self.task.M
-        return replace(OnOff.for_average(L), baseline_quantile=blank / 2, slack=self.slack)
+        return OnOff(self.threshold / L, self.cut, self.slack, baseline_quantile=blank / 2)
 
 
-#: The setting in which students are measured: weak views that distillation can find.
-STUDENT_SETTING = Setting()
-
-#: The setting in which single nets and their averages are measured: a higher power, weaker weak views, more noise to
-#: memorise single-view inputs by, finer steps, and training until every class of every net has a large output.
-NET_SETTING = replace(
-    STUDENT_SETTING,
-    task=replace(TASK, weak=(0.2, 0.2), Gamma=0.29, noise_signal=0.05, noise_background=0.57),
-    n_multi_view=498,
-    ensembles=2,
-    students=0,
-    activation=SReLU(q=4, varrho=12.0),
-    sigma_0=0.3,
-    schedule=Schedule(steps=1600, stop_loss=0.01, eta=30000.0, max_change=0.2),
-)
+#: The setting of the book.
+SETTING = Setting()

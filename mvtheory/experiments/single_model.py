@@ -11,36 +11,36 @@ from torch import Tensor
 from mvtheory.ensemble import learned_views, main_strength, predict_lottery, view_outputs
 from mvtheory.experiments.base import DRAWS, Measurement
 from mvtheory.experiments.nets import Nets, each_draw, singles
-from mvtheory.experiments.settings import NET_SETTING, Setting
+from mvtheory.experiments.settings import SETTING, Setting
 from mvtheory.measurement import over_draws
 
 __all__ = ["ESTIMATORS", "error_by_view", "lottery_outcomes", "race_of_views", "share_with_both_views"]
 
 
-def _error(where: str, draws: Sequence[int] = DRAWS, setting: Setting = NET_SETTING) -> Measurement:
+def _error(where: str, draws: Sequence[int] = DRAWS, setting: Setting = SETTING) -> Measurement:
     base = each_draw(singles, draws, setting)
     points = {"single-view": setting.test_single_view, "multi-view": setting.test_multi_view}[where]
     return Measurement(over_draws([nets.errors(where) for nets in base], points=points), _seconds(base))
 
 
-def single(draws: Sequence[int] = DRAWS, setting: Setting = NET_SETTING) -> Measurement:
+def single(draws: Sequence[int] = DRAWS, setting: Setting = SETTING) -> Measurement:
     """Measure the error of single nets on single-view inputs."""
     return _error("single-view", draws, setting)
 
 
-def multi(draws: Sequence[int] = DRAWS, setting: Setting = NET_SETTING) -> Measurement:
+def multi(draws: Sequence[int] = DRAWS, setting: Setting = SETTING) -> Measurement:
     """Measure the error of single nets on multi-view inputs."""
     return _error("multi-view", draws, setting)
 
 
-def lottery(draws: Sequence[int] = DRAWS, setting: Setting = NET_SETTING) -> Measurement:
+def lottery(draws: Sequence[int] = DRAWS, setting: Setting = SETTING) -> Measurement:
     """Measure the share of (net, class) that learn the view predicted at initialisation."""
     base = each_draw(singles, draws, setting)
     agree = []
     for nets in base:
         predicted, learned = lottery_outcomes(nets)
         agree.append((predicted == learned).double().mean(-1))
-    return Measurement(over_draws(agree, points=setting.nets * setting.task.k), _seconds(base))
+    return Measurement(over_draws(agree, points=setting.members * setting.task.k), _seconds(base))
 
 
 def lottery_outcomes(nets: Nets) -> tuple[Int[Tensor, "L k"], Int[Tensor, "L k"]]:

@@ -20,7 +20,6 @@ from mvtheory.distillation import Distillation, OnOff, Temperature
 from mvtheory.ensemble import AverageCrossEntropy, average
 from mvtheory.experiments.base import FULL, Experiment, labelled, select
 from mvtheory.experiments.nets import Draw
-from mvtheory.experiments.settings import STUDENT_SETTING
 from mvtheory.measurement import Estimate, difference_over_draws, error_rate, over_draws, wrong
 from mvtheory.model import PatchNets, SReLU
 from mvtheory.training import CrossEntropy, Schedule, train
@@ -239,8 +238,8 @@ _ON_VIEWS = StructureStudy(
     strata=("single-view", "multi-view"),
     n=300,
     test=2000,
-    sigma_0=STUDENT_SETTING.sigma_0,
-    activation=STUDENT_SETTING.activation,
+    sigma_0=0.06,
+    activation=SReLU(q=3, varrho=12.0),
     schedule=Schedule(steps=1500, stop_loss=0.1, eta=12000.0, max_change=0.3),
     distillation_schedule=Schedule(steps=150, stop_loss=0.01, eta=4000.0),
     rule=OnOff(),
