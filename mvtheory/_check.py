@@ -6,7 +6,7 @@ can be used in an assignment. Arrays are NumPy arrays or torch tensors; neither 
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Set
 from numbers import Integral, Real
 from types import EllipsisType
 from typing import Any
@@ -65,6 +65,19 @@ def check_number(
     return number
 
 
+def check_range(name: str, value: Any) -> tuple[float, float]:
+    """Return `value` as a pair of floats (low, high) with ``low <= high``; they may be the ends -inf and inf."""
+    try:
+        if isinstance(value, Set | Mapping):
+            raise TypeError("no order")
+        low, high = (float(check_number(name, end)) if math.isfinite(end) else end for end in value)
+    except (TypeError, ValueError):
+        low = high = math.nan
+    if not low <= high or low == math.inf or high == -math.inf:
+        raise ValueError(f"{name} must be (low, high), two numbers with low <= high; got {value!r}")
+    return low, high
+
+
 def check_choice(name: str, value: Any, options: Iterable[Any]) -> Any:
     """Return `value`, one of `options`."""
     options = list(options)
@@ -103,7 +116,7 @@ def check_finite(name: str, array: Any) -> Any:
     """Return `array`, which must not contain NaN or infinities."""
     step = max(1, 2**20 // max(1, math.prod(array.shape[1:])))  # in pieces, to save memory
     pieces = (array[i : i + step] for i in range(0, len(array), step)) if array.shape else (array,)
-    bad = sum(int((piece - piece != 0).sum()) for piece in pieces)  # inf - inf and nan - nan are nan
+    bad = sum(int((~(abs(piece) < math.inf)).sum()) for piece in pieces)
     if bad:
         raise ValueError(f"{name} must be finite; got {bad} non-finite values")
     return array

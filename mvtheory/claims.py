@@ -13,13 +13,15 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
 from typing import Any
 
-from mvtheory._check import check_choice, check_number, check_type
+from tabulate import tabulate
+
+from mvtheory._check import check_choice, check_number, check_range, check_type
 from mvtheory.measurement import Estimate
 from mvtheory.persistence.files import read_file, write_atomic
 
@@ -32,6 +34,8 @@ SOURCES = ("theorem", "derived", "our tolerance")
 KINDS = ("claim", "check")
 #: Column heads of the table of claims.
 COLUMNS = ("claim", "predicted", "measured [95% interval]", "nets", "data sets", "verdict")
+
+_TEXTS = ("id", "chapter", "statement", "setting", "source", "kind", "unit")  # fields that are texts
 
 
 @dataclass(frozen=True)
@@ -82,7 +86,7 @@ class Claim:
                 raise ValueError(f"{name} must not be empty; got {getattr(self, name)!r}")
         check_choice("source", self.source, SOURCES)
         check_choice("kind", self.kind, KINDS)
-        object.__setattr__(self, "predicted", _range(self.predicted))
+        object.__setattr__(self, "predicted", check_range("predicted", self.predicted))
         if (self.measured is None) != (self.seconds is None):
             raise ValueError("measured and seconds must be given together")
         if self.raw is not None and self.measured is None:
@@ -133,10 +137,7 @@ class Claim:
     def as_dict(self) -> dict[str, Any]:
         """Return the measured claim as strict JSON values; an infinite end is `None`."""
         estimate = self._estimate
-        return {
-            "id": self.id,
-            "chapter": self.chapter,
-            "statement": self.statement,
+        return {name: getattr(self, name) for name in _TEXTS} | {
             "predicted": [end if math.isfinite(end) else None for end in self.predicted],
             "measured": estimate.value,
             "interval": [estimate.low, estimate.high],
@@ -144,10 +145,6 @@ class Claim:
             "draws": estimate.draws,
             "verdict": self.verdict,
             "seconds": self.seconds,
-            "setting": self.setting,
-            "source": self.source,
-            "kind": self.kind,
-            "unit": self.unit,
             "raw": None if self.raw is None else [self.raw.value, self.raw.low, self.raw.high],
         }
 
@@ -164,8 +161,7 @@ class Claim:
         try:
             (bottom, top), counts = fields["predicted"], (fields["nets"], fields["draws"])
             predicted = -math.inf if bottom is None else bottom, math.inf if top is None else top
-            texts = {name: fields[name] for name in ("chapter", "source", "setting", "kind", "unit")}
-            claim = cls(fields["id"], fields["statement"], predicted, **texts)
+            claim = cls(predicted=predicted, **{name: fields[name] for name in _TEXTS})
             numbers = [(fields["measured"], *fields["interval"])] + [fields["raw"]] * (fields["raw"] is not None)
             estimate, *raw = (Estimate(value, low, high, *counts) for value, low, high in numbers)
             claim = claim.measure(estimate, seconds=fields["seconds"], raw=raw[0] if raw else None)
@@ -190,19 +186,6 @@ class Claim:
         if self.measured is None:
             raise ValueError(f"claim {self.id!r} must be measured first: claim.measure(...)")
         return self.measured
-
-
-def _range(predicted: tuple[float, float]) -> tuple[float, float]:
-    """Return the ends of a range as floats."""
-    try:
-        if isinstance(predicted, Set | Mapping):
-            raise TypeError("no order")
-        low, high = (float(check_number("predicted", end)) if math.isfinite(end) else end for end in predicted)
-    except (TypeError, ValueError):
-        low = high = math.nan
-    if not low <= high or low == math.inf or high == -math.inf:
-        raise ValueError(f"predicted must be (low, high), two numbers with low <= high; got {predicted!r}")
-    return low, high
 
 
 class Ledger:
@@ -269,10 +252,8 @@ def table_cells(claim: Claim) -> tuple[str, ...]:
 
 
 def _plain(claims: Iterable[Claim]) -> str:
-    rows = [COLUMNS, *((claim.id, *table_cells(claim)) for claim in claims)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = (map(str.ljust, row, widths) for row in rows)
-    return "\n".join("  ".join(line).rstrip() for line in lines)
+    rows = [(claim.id, *table_cells(claim)) for claim in claims]
+    return tabulate(rows, COLUMNS, tablefmt="plain", disable_numparse=True)
 
 
 def _html(claims: Iterable[Claim]) -> str:

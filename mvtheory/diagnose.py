@@ -26,8 +26,9 @@ import numpy as np
 import scipy
 from jaxtyping import Bool, Float, Int, Shaped
 
-from mvtheory._check import check_finite, check_int, check_number, check_shape
-from mvtheory.measurement import Estimate, to_labels, to_outputs, wrong
+from mvtheory._arrays import to_labels, to_stack
+from mvtheory._check import check_int, check_number, check_shape
+from mvtheory.measurement import Estimate, wrong
 
 __all__ = ["Diagnosis", "diagnose"]
 
@@ -194,7 +195,7 @@ def diagnose(
     >>> print(found.corrected)
     0.500 [0.488, 0.512]
     """
-    F = _outputs("logits", logits)
+    F = to_stack("logits", logits)
     L, n, k = F.shape
     check_int("L (first axis of logits)", L, 2, MAX_NETS)
     check_int("n (second axis of logits)", n, 2)
@@ -203,7 +204,7 @@ def diagnose(
     check_shape("y", labels, (n,))
     check_number("worth", worth, 0, 1, open_high=True)
     if students is not None:
-        distilled = _outputs("students", students)
+        distilled = to_stack("students", students)
         check_shape("students", distilled, ("S", n, k))
 
     errs = wrong(F, labels)
@@ -283,8 +284,7 @@ def _interval(u: np.ndarray, v: np.ndarray, nets: int, low: float, high: float) 
     value = min(max(float(u.sum()) / total, low), high)
     squares = float(((u - value * v) ** 2).sum())
     student = scipy.stats.t.ppf(1 - TAIL, n - 1) * math.sqrt(n / (n - 1) * squares) / total
-    resolution = 1 - TAIL ** (float((v**2).sum()) / total**2)
-    half = math.hypot(student, resolution)
+    half = math.hypot(student, 1 - TAIL ** (float((v**2).sum()) / total**2))  # with the resolution
     return Estimate(value, max(value - half, low), min(value + half, high), nets, 1)
 
 
@@ -293,11 +293,3 @@ def _side(ratio: Estimate | None, bound: float, above: str, below: str) -> str:
     if ratio is None or ratio.low <= bound <= ratio.high:
         return "inconclusive"
     return above if ratio.low > bound else below
-
-
-def _outputs(name: str, outputs: Any) -> np.ndarray:
-    """Return outputs as a finite array of doubles [nets, n, k]."""
-    array = to_outputs(name, outputs).astype(float)
-    check_shape(name, array, ("nets", "n", "k"))
-    with np.errstate(invalid="ignore"):  # the check subtracts infinities
-        return check_finite(name, array)

@@ -28,8 +28,11 @@ class Rule(Protocol):
     """How a student's outputs are compared with a teacher's."""
 
     def prepare_teacher(self, G: Float[Tensor, "*L n k"]) -> Float[Tensor, "*L n k"]:
-        """Return the teacher's outputs on all training inputs as the rule uses them; called once, before training."""
-        ...
+        """Return the teacher's outputs on all training inputs as the rule uses them; called once, before training.
+
+        A rule derived from this class uses them as they are, unless it says otherwise.
+        """
+        return G
 
     def __call__(
         self, F: Float[Tensor, "b L k"], G: Float[Tensor, "b L k"]
@@ -111,7 +114,7 @@ class OnOff:
 
 
 @dataclass(frozen=True)
-class OneSided:
+class OneSided(Rule):
     r"""The paper's truncated rule (our reading of it): it only raises outputs.
 
     With :math:`p^\tau_i(F) = \mathrm{softmax}_i(\min\{F_i / c, 1\} / \tau)`, the
@@ -135,10 +138,6 @@ class OneSided:
         check_number("tau", self.tau, low=0, open_low=True)
         check_number("cut", self.cut, low=0, open_low=True)
 
-    def prepare_teacher(self, G: Tensor) -> Tensor:
-        """Return `G`, see :class:`Rule`."""
-        return G
-
     def __call__(self, F: Tensor, G: Tensor) -> tuple[Tensor, Tensor]:
         """Return penalty and gradient, see :class:`Rule`."""
         p, target = self.probabilities(F), self.probabilities(G)
@@ -152,7 +151,7 @@ class OneSided:
 
 
 @dataclass(frozen=True)
-class Temperature:
+class Temperature(Rule):
     r"""Hinton's rule: :math:`T^2\, \mathrm{KL}(\mathrm{softmax}(G/T) \| \mathrm{softmax}(F/T))`.
 
     Parameters
@@ -165,10 +164,6 @@ class Temperature:
 
     def __post_init__(self) -> None:
         check_number("T", self.T, low=0, open_low=True)
-
-    def prepare_teacher(self, G: Tensor) -> Tensor:
-        """Return `G`, see :class:`Rule`."""
-        return G
 
     def __call__(self, F: Tensor, G: Tensor) -> tuple[Tensor, Tensor]:
         """Return penalty and gradient, see :class:`Rule`."""

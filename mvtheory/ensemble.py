@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import torch
-import torch.nn.functional as nnf
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
@@ -13,6 +12,7 @@ from mvtheory._check import check_finite, check_int, check_labels, check_number,
 from mvtheory._tensors import FLOATS, check_tensor, check_views
 from mvtheory.data import Sample
 from mvtheory.model import PatchNets
+from mvtheory.training import CrossEntropy
 
 __all__ = [
     "AverageCrossEntropy",
@@ -61,7 +61,7 @@ def groups(F: Float[Tensor, "L n k"], size: int) -> Float[Tensor, "g n k"]:
 
 
 @dataclass(frozen=True)
-class AverageCrossEntropy:
+class AverageCrossEntropy(CrossEntropy):
     """The objective that trains the average of all nets as one model: its cross-entropy.
 
     Parameters
@@ -70,19 +70,12 @@ class AverageCrossEntropy:
         Labels.
     """
 
-    y: Int[Tensor, " n"]
     joint: bool = field(default=True, init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "y", check_labels("y", check_tensor("y", self.y)))
 
     def __call__(self, F: Tensor, rows: Tensor, nets: Tensor) -> tuple[Tensor, Tensor]:
         """Return loss and gradient, see :class:`mvtheory.training.Objective`."""
-        log_p = F.mean(1).log_softmax(-1)
-        label = nnf.one_hot(self.y[rows], F.shape[-1])
-        loss = -(log_p * label).sum(-1, keepdim=True).expand(F.shape[:2])
-        dF = ((log_p.exp() - label) / F.shape[1])[:, None].expand_as(F)
-        return loss, dF
+        loss, dF = super().__call__(F.mean(1, keepdim=True), rows, nets)
+        return loss.expand(F.shape[:2]), (dF / F.shape[1]).expand_as(F)
 
 
 def view_outputs(nets: PatchNets, views: Float[Tensor, "k M d"], z: float = 1.0) -> Float[Tensor, "L k M"]:

@@ -11,16 +11,16 @@ and draws.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 import scipy  # its submodules load when first used, which keeps this import cheap
 from jaxtyping import Bool, Float
 
-from mvtheory._check import check_finite, check_int, check_labels, check_number, check_shape
+from mvtheory._arrays import by_draw, check_same_draws, to_labels, to_numpy, to_outputs
+from mvtheory._check import check_int, check_number, check_shape
 
 __all__ = [
     "Estimate",
@@ -232,9 +232,8 @@ def over_draws(
     >>> print(over_draws([[0.0], [0.0], [0.0]], points=1000, nets=30))
     0.0000 [0.0000, 0.0012]
     """
-    low, high = bounds if points is not None else (-math.inf, math.inf)
-    means, count = _draw_means("values", values, low, high)
-    return _estimate(means, level, points, count if nets is None else nets, low, high)
+    means, count = _draw_means("values", values, points, bounds)
+    return _estimate(means, level, points, count if nets is None else nets, bounds)
 
 
 def difference_over_draws(
@@ -254,12 +253,8 @@ def difference_over_draws(
     ----------
     first, second : sequence over draws of sequences over nets
         One number per net, as in `over_draws`.
-    level : float
-        Nominal coverage, in (0, 1).
-    points : int or None
-        Independent test points behind each draw's values; None for quantities that are not fractions.
-    nets : int, optional
-        Total number of trained nets. By default, the number of values in `first` and `second`.
+    level, points, nets
+        As in `over_draws`, with all values in [0, 1] where `points` are given, and by default the nets of both.
 
     Returns
     -------
@@ -272,16 +267,11 @@ def difference_over_draws(
     >>> print(difference_over_draws(single, ensemble, points=2000))
     0.480 [0.455, 0.505]
     """
-    _check_pairs(first, second)
-    share = points is not None
-    low, high = (0, 1) if share else (-math.inf, math.inf)
-    (a, count_a), (b, count_b) = (
-        _draw_means(name, values, low, high) for name, values in (("first", first), ("second", second))
-    )
+    check_same_draws(first, second)
+    (a, count_a), (b, count_b) = _draw_means("first", first, points), _draw_means("second", second, points)
     if len(a) != len(b):
         raise ValueError(f"second must have as many draws as first, {len(a)}; got {len(b)}")
-    low, high = (-1.0, 1.0) if share else (-math.inf, math.inf)
-    return _estimate(a - b, level, points, count_a + count_b if nets is None else nets, low, high)
+    return _estimate(a - b, level, points, count_a + count_b if nets is None else nets, (-1, 1))
 
 
 def over_units(values: Any, level: float = 0.95, *, nets: int, draws: int) -> Estimate:
@@ -356,92 +346,31 @@ def stratified(err_multi: Estimate, err_single: Estimate, mu: float) -> Estimate
     return Estimate(value, low, high, err_multi.nets, err_multi.draws)
 
 
-def to_numpy(name: str, array: Any) -> np.ndarray:
-    """Return a list, an array, a data frame or a tensor on any device as a NumPy array, without a copy if possible.
-
-    A list may hold tensors, too; its parts must have one shape.
-    """
-    if isinstance(array, Mapping):
-        raise TypeError(f"{name} must be an array or a list; got a {type(array).__name__}")
-    if isinstance(array, list | tuple) and any(
-        isinstance(part, list | tuple) or hasattr(part, "detach") for part in array
-    ):
-        array = [to_numpy(name, part) for part in array]
-        if len({part.shape for part in array}) > 1:
-            shapes = ", ".join(str(part.shape) for part in array)
-            raise ValueError(f"{name} must be one array: all parts of a list must have one shape; got {shapes:.200}")
-    if hasattr(array, "detach"):
-        array = array.detach().cpu()
-        array = array.float() if str(array.dtype) == "torch.bfloat16" else array  # which NumPy does not have
-    return np.asarray(array)
-
-
-def to_outputs(name: str, array: Any) -> np.ndarray:
-    """Return the outputs of nets as floating-point numbers; votes, as booleans or integers, become 0.0, 1.0, ..."""
-    outputs = to_numpy(name, array)
-    if outputs.dtype == object and outputs.size and all(isinstance(number, Real) for number in outputs.flat):
-        outputs = outputs.astype(float)  # such as a column of a table of pandas
-    if outputs.dtype.kind not in "fbiu":
-        raise TypeError(f"{name} must hold real numbers; got dtype {outputs.dtype}")
-    return outputs if outputs.dtype.kind == "f" else outputs.astype(float)
-
-
-def to_labels(name: str, y: Any, k: int) -> np.ndarray:
-    """Return labels as an array of int64 after a check: whole numbers from 0 to ``k - 1``, in any container."""
-    labels = to_numpy(name, y)
-    if labels.dtype == object and all(isinstance(label, Integral) for label in labels.flat):
-        labels = labels.astype(np.int64)  # such as nullable integers of pandas
-    labels = check_labels(name, labels, k)
-    assert isinstance(labels, np.ndarray)
-    return labels
-
-
-def _estimate(means: np.ndarray, level: float, points: int | None, nets: int, floor: float, ceiling: float) -> Estimate:
-    """Return Student's interval of the draw means, widened by the resolution of the test."""
-    draws, tail = len(means), (1 - _level(level)) / 2
-    student = scipy.stats.t.ppf(1 - tail, draws - 1) * means.std(ddof=1) / math.sqrt(draws)
-    resolution = 0.0
+def _estimate(
+    means: np.ndarray, level: float, points: int | None, nets: int, bounds: tuple[float | int, float | int]
+) -> Estimate:
+    """Return Student's interval of the draw means; with `points` widened by their resolution, and cut at `bounds`."""
+    draws, tail, value = len(means), (1 - _level(level)) / 2, float(means.mean())
+    half = scipy.stats.t.ppf(1 - tail, draws - 1) * means.std(ddof=1) / math.sqrt(draws)
+    low, high = -math.inf, math.inf
     if points is not None:
-        resolution = 1 - tail ** (1 / (draws * check_int("points", points, 1)))
-    half, value = math.hypot(student, resolution), float(means.mean())
+        half = math.hypot(half, 1 - tail ** (1 / (draws * check_int("points", points, 1))))
+        low, high = bounds
     if half == 0:
         raise ValueError(f"points must be given where all draw means are equal ({value}); got None")
-    return Estimate(value, max(value - half, floor), min(value + half, ceiling), nets, draws)
+    return Estimate(value, max(value - half, low), min(value + half, high), nets, draws)
 
 
-def _draw_means(name: str, values: Iterable[Any], low: float, high: float) -> tuple[np.ndarray, int]:
-    """Return the mean of every draw and the number of values, all of them from `low` to `high`."""
-    rows = [to_outputs(name, row).astype(float).ravel() for row in _by_draw(name, values)]
-    if len(rows) < 2 or not all(row.size for row in rows):
-        sizes = [row.size for row in rows]
-        raise ValueError(f"{name} must hold at least 2 draws of at least 1 net; got sizes {sizes}")
-    flat = check_finite(name, np.concatenate(rows))
-    if not (flat.min() >= low and flat.max() <= high):
-        allowed = f"[{low:g}, {high:g}]"
-        raise ValueError(f"{name} must lie in {allowed} where points are given; got {flat.min()} to {flat.max()}")
-    return np.array([row.mean() for row in rows]), flat.size
-
-
-def _by_draw(name: str, values: Any) -> Iterable[Any]:
-    """Return what belongs to each draw: rows of a table, and not its labels; values of a dict, and not its keys."""
-    if isinstance(values, Mapping):
-        return values.values()
-    if isinstance(values, str | bytes) or not isinstance(values, Iterable):
-        raise TypeError(f"{name} must be a sequence over draws of sequences over nets; got {values!r}")
-    return values.to_numpy() if hasattr(values, "to_numpy") else values
-
-
-def _check_pairs(first: Any, second: Any) -> None:
-    """Raise an error where both sides name their draws, and the names differ."""
-    sides = (first, second)
-    if all(isinstance(side, Mapping) for side in sides):
-        names = [list(side) for side in sides]
-    elif all(hasattr(side, "to_numpy") for side in sides):
-        names = [list(side.index) for side in sides]
-    else:
-        return
-    if names[0] != names[1]:
-        raise ValueError(f"second must have the draws of first in the same order, {names[0]}; got {names[1]}")
+def _draw_means(
+    name: str, values: Iterable[Any], points: int | None, bounds: tuple[float | int, float | int] = (0, 1)
+) -> tuple[np.ndarray, int]:
+    """Return the mean of every draw and the number of values; with `points` all must lie within `bounds`."""
+    rows = by_draw(name, values)
+    least, most = min(row.min() for row in rows), max(row.max() for row in rows)
+    if points is not None and not bounds[0] <= least <= most <= bounds[1]:
+        allowed = f"[{bounds[0]:g}, {bounds[1]:g}]"
+        raise ValueError(f"{name} must lie in {allowed} where points are given; got {least} to {most}")
+    return np.array([row.mean() for row in rows]), sum(row.size for row in rows)
 
 
 def _level(level: float) -> float:

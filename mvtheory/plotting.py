@@ -166,7 +166,7 @@ def result(measured: Mapping[str, tuple[Estimate, tuple[float, float]]]) -> Figu
     Parameters
     ----------
     measured : dict of str to (Estimate, (float, float))
-        Error and predicted range; the names are keys of `COLOURS`.
+        Error and predicted range, of which the part from 0 to 1 is drawn; the names are keys of `COLOURS`.
 
     Returns
     -------
@@ -174,7 +174,8 @@ def result(measured: Mapping[str, tuple[Estimate, tuple[float, float]]]) -> Figu
     """
     fig, ax = figure(height=2.8)
     ax.set(xlim=(-0.02, 0.62), xlabel="error on single-view test inputs")
-    estimates, predicted = zip(*measured.values(), strict=True)
+    estimates, ranges = zip(*measured.values(), strict=True)
+    predicted = [(max(low, 0), min(high, 1)) for low, high in ranges]  # no error lies beyond
     estimate_points(ax, list(measured), estimates, [COLOURS[name] for name in measured], predicted)
     return fig
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from mvtheory.model import PatchNets, SReLU
+from mvtheory.persistence.checkpoint import Checkpoint
 from mvtheory.persistence.store import StoreError, load, save
 
 __all__ = ["History", "Run"]
@@ -167,6 +169,24 @@ class Recorder:
         tensors, meta = self.run(state)._file()
         memory = {f"optimizer {key}": value for key, value in state.memory.items()}
         return {**tensors, "alive": state.alive, **memory}, {**meta, "finished": finished}
+
+    def keep(self, checkpoint: Checkpoint, state: State, finished: bool = False) -> None:
+        """Write such a file; if that fails, warn who called the training, three calls up, and go on."""
+        try:
+            checkpoint.write(*self.file(state, finished))
+        except OSError as error:
+            warnings.warn(f"{error}. The run itself is unharmed", stacklevel=4)
+
+    def keep_partial(self, checkpoint: Checkpoint, state: State) -> str:
+        """Write such a file at the end of a training that was stopped, and return where the work so far is."""
+        here = "the work so far is in the `run` of this error (in a notebook: sys.last_value.run)"
+        if checkpoint.path is None:
+            return here
+        try:
+            checkpoint.write(*self.file(state))
+        except OSError as error:
+            return f"{here}; {error}"
+        return f"the work so far is in {checkpoint.path}, and the same call goes on from there"
 
     def resume(self, tensors: Mapping[str, Tensor]) -> State:
         """Take over the records of such a file, and return its state."""

@@ -7,7 +7,6 @@ the outputs; the trainer does the rest, without an autograd graph.
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Iterator
 from contextlib import nullcontext
@@ -35,7 +34,9 @@ from mvtheory._check import (
 from mvtheory._tensors import TRAINED, check_tensor, check_views
 from mvtheory.engine.choice import chosen
 from mvtheory.engine.compiled import check_output_grad, single_threaded_torch, threads
-from mvtheory.engine.elementwise import log_softmax
+from mvtheory.engine.elementwise import against_labels, log_softmax
+from mvtheory.engine.jit import caused_by_interrupt
+from mvtheory.engine.updates import Optimizer, Rescaled, batches, put, take
 from mvtheory.model import PatchNets
 from mvtheory.persistence.checkpoint import Checkpoint
 from mvtheory.persistence.identity import identity
@@ -309,29 +310,22 @@ def _loop(steps: Iterator[State], schedule: Schedule, recorder: Recorder, kept: 
             if done.step % schedule.record_every == 0:
                 recorder.add(done)
             if kept.due:
-                _try_to_write(kept, recorder, done)
+                recorder.keep(kept, done)
         assert done is not None  # a schedule has at least one step
-        _try_to_write(kept, recorder, done, finished=True)
+        recorder.keep(kept, done, finished=True)
         return recorder.run(done)
     except BaseException as error:
-        interrupted = _is_interrupt(error)
+        interrupted = caused_by_interrupt(error)
         if done is None:  # before the first step: nothing is lost
             if interrupted and not isinstance(error, KeyboardInterrupt):
                 raise KeyboardInterrupt from None
             raise
-        run, where = recorder.run(done), _save_partial(kept, recorder, done)
+        run, where = recorder.run(done), recorder.keep_partial(kept, done)
         if interrupted:
             raise Interrupted(f"stopped at step {done.step}; {where}", run) from None
         error.run = run  # type: ignore[attr-defined]
         error.add_note(f"Step {done.step} was the last complete one; {where}.")
         raise
-
-
-def _is_interrupt(error: BaseException | None) -> bool:
-    """Return whether an interrupt caused an error: one that hits compiled code ends as a SystemError."""
-    while error and not isinstance(error, KeyboardInterrupt):
-        error = error.__cause__ or error.__context__
-    return error is not None
 
 
 def _circumstances() -> dict[str, str]:
@@ -342,25 +336,6 @@ def _circumstances() -> dict[str, str]:
         "number of threads": str(threads()),
         "sources of the package": identity(train),
     }
-
-
-def _try_to_write(kept: Checkpoint, recorder: Recorder, state: State, finished: bool = False) -> None:
-    try:
-        kept.write(*recorder.file(state, finished))
-    except OSError as error:
-        warnings.warn(f"{error}. The run itself is unharmed", stacklevel=4)
-
-
-def _save_partial(kept: Checkpoint, recorder: Recorder, state: State) -> str:
-    """Keep the work so far, and return where it is."""
-    here = "the work so far is in the `run` of this error (in a notebook: sys.last_value.run)"
-    if kept.path is None:
-        return here
-    try:
-        kept.write(*recorder.file(state))
-    except OSError as error:
-        return f"{here}; {error}"
-    return f"the work so far is in {kept.path}, and the same call goes on from there"
 
 
 def loss_and_gradient(
@@ -385,86 +360,32 @@ def loss_and_gradient(
 
         gradient = nets.gradient(x, output_grad)
     scores = outputs.mean(1, keepdim=True).expand_as(outputs) if objective.joint else outputs
-    label = y[:, None, None].expand(n, L, 1)
-    log_p = log_softmax(scores).gather(-1, label)[..., 0]
-    # To compare with the largest of the others takes a fraction of the time of finding where the largest is.
-    wrong = scores.scatter(-1, label, -math.inf).amax(-1, keepdim=True) >= scores.gather(-1, label)
-    columns = {"loss": -log_p if loss is None else loss, "error": wrong[..., 0].to(scores), "residual": 1 - log_p.exp()}
-    stats = {name: column.mean(0) for name, column in columns.items()}
-    return stats, gradient
+    log_p, wrong = against_labels(scores, y)
+    columns = {"loss": -log_p if loss is None else loss, "error": wrong.to(scores), "residual": 1 - log_p.exp()}
+    return {name: column.mean(0) for name, column in columns.items()}, gradient
 
 
 def _steps(nets: PatchNets, x: Tensor, objective: Objective, schedule: Schedule, state: State) -> Iterator[State]:
     """Yield the state at each step, with its loss measured; the last one is where training ends."""
-    update = _Rescaled(schedule) if schedule.optimizer == "gd" else _Optimizer(state, schedule)
-    whole = objective.joint or schedule.optimizer != "gd"
-    for rows in islice(_batches(len(x), schedule), state.step, None):
+    by, most = schedule.optimizer, schedule.eta
+    update = Rescaled(most, schedule.max_change) if by == "gd" else Optimizer(by, most, state.W, state.memory)
+    whole = objective.joint or by != "gd"
+    for rows in islice(batches(len(x), schedule.batch, schedule.seed), state.step, None):
         W, alive = state.W, state.alive
-        stats, gradient = loss_and_gradient(replace(nets, W=_take(W, alive)), x, objective, rows, alive)
+        stats, gradient = loss_and_gradient(replace(nets, W=take(W, alive)), x, objective, rows, alive)
         if not stats["loss"].isfinite().all():
             raise Diverged(f"the loss is not finite at step {state.step}; a smaller eta may help")
-        now = {**state.now} | {key: _put(state.now[key], alive, value) for key, value in stats.items()}
+        now = {**state.now} | {key: put(state.now[key], alive, value) for key, value in stats.items()}
         yield replace(state, now=now)
         stop = (stats["loss"] < schedule.stop_loss) & (stats["error"] == 0)
         stop = stop.all().expand_as(stop) if whole else stop
         if bool(stop.all()) or state.step == schedule.steps:
             return
         left = (~stop).nonzero()[:, 0]
-        alive, gradient = _take(alive, left), _take(gradient, left)
+        alive, gradient = take(alive, left), take(gradient, left)
         W, eta, memory = update(W, alive, gradient, objective.joint)
-        time = _put(now["time"], alive, _take(now["time"], alive) + eta)
+        time = put(now["time"], alive, take(now["time"], alive) + eta)
         state = State(state.step + 1, W, alive, now | {"time": time}, memory)
-
-
-# Mostly all nets are alive, and weights are large: nothing is copied then.
-def _take(table: Tensor, rows: Tensor) -> Tensor:
-    """Return some rows of `table`, given their numbers in order."""
-    return table if len(rows) == len(table) else table[rows]
-
-
-def _put(old: Tensor, rows: Tensor, value: Tensor) -> Tensor:
-    """Return what `old` is with other values in some rows, given their numbers in order."""
-    if len(rows) == len(old):
-        return value
-    copy = old.clone()
-    copy[rows] = value
-    return copy
-
-
-@dataclass(frozen=True)
-class _Rescaled:
-    """Gradient descent in re-scaled time."""
-
-    schedule: Schedule
-
-    def __call__(
-        self, W: Tensor, alive: Tensor, gradient: Tensor, joint: bool
-    ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
-        now = _take(W, alive)
-        ratio = now.norm(dim=-1) / gradient.norm(dim=-1)
-        ratio = ratio.nan_to_num(nan=math.inf)  # 0 / 0: a neuron of zeros stays, whatever the step
-        eta = (self.schedule.max_change * ratio.flatten(1).amin(1)).clamp(max=self.schedule.eta)
-        eta = eta.min().expand_as(eta) if joint else eta
-        return _put(W, alive, now - eta[:, None, None, None] * gradient), eta, {}
-
-
-class _Optimizer:
-    """For comparison: an optimiser of `torch.optim` at a constant learning rate."""
-
-    def __init__(self, state: State, schedule: Schedule) -> None:
-        kinds = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}
-        self.W, self.eta = state.W.clone(), schedule.eta
-        self.optimizer = kinds[schedule.optimizer]([self.W], lr=schedule.eta)
-        if state.memory:
-            self.optimizer.state[self.W] = {key: value.clone() for key, value in state.memory.items()}
-
-    def __call__(
-        self, W: Tensor, alive: Tensor, gradient: Tensor, joint: bool
-    ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
-        self.W.grad = gradient
-        self.optimizer.step()
-        memory = {key: v.clone() for key, v in self.optimizer.state[self.W].items() if isinstance(v, Tensor)}
-        return self.W.clone(), W.new_full((len(alive),), self.eta), memory
 
 
 def _checked_objective(
@@ -485,13 +406,3 @@ def _checked_objective(
     if G is not None:
         check_shape("objective.G", G, (L, n, k))
     return objective
-
-
-def _batches(n: int, schedule: Schedule) -> Iterator[Tensor]:
-    """Rows of each step: all of them, or batches in an order common to all nets."""
-    rng = torch.Generator().manual_seed(int(schedule.seed))
-    while True:
-        if schedule.batch is None:
-            yield torch.arange(n)
-        else:
-            yield from torch.randperm(n, generator=rng).split(schedule.batch)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from mvtheory._check import check_choice, check_finite, check_int, check_labels, check_number, check_shape
+from mvtheory._check import check_choice, check_finite, check_int, check_labels, check_number, check_range, check_shape
 
 
 def test_values_come_back_as_plain_numbers():
@@ -66,10 +66,18 @@ def test_shape(make):
             check_shape("X", make(wrong), shape)
 
 
-def test_finite_counts_what_is_not():
-    check_finite("X", torch.arange(3))
-    with pytest.raises(ValueError, match="X must be finite; got 2 non-finite"):
-        check_finite("X", torch.tensor([1.0, math.nan, -math.inf]))
+@pytest.mark.parametrize("make", [np.array, torch.tensor])
+def test_finite_counts_what_is_not(make):
+    check_finite("X", make([0, -3]))
+    with pytest.raises(ValueError, match="X must be finite; got 3 non-finite"):
+        check_finite("X", make([1.0, math.nan, -math.inf, math.inf]))
+
+
+def test_range():
+    assert check_range("r", (-math.inf, np.float32(0.5))) == (-math.inf, 0.5)
+    for ends in [(1, 0), (math.inf, math.inf), (0, math.nan), (0,), {0, 1}, ("0", 1)]:
+        with pytest.raises(ValueError, match=r"r must be \(low, high\), two numbers with low <= high; got"):
+            check_range("r", ends)
 
 
 def test_labels():

@@ -226,6 +226,19 @@ def test_the_result_shows_each_error_before_its_prediction():
         result({"crowd": (Estimate(0.2, 0.1, 0.3, 4, 2), (0.0, 0.1))})
 
 
+def test_equal_predictions_of_errors_look_equal():
+    error = Estimate(0.2, 0.1, 0.3, 4, 2)
+    ranges = {
+        "single": (0.49, 0.51),
+        "ensemble": (-math.inf, 0.1),
+        "distilled": (0, 0.1),
+        "trained average": (0.4, math.inf),
+    }
+    (ax,) = result({name: (error, allowed) for name, allowed in ranges.items()}).axes
+    bands = [band.get_paths()[0].get_extents() for band in ax.collections]
+    assert [(band.x0, band.x1) for band in bands] == [(0.49, 0.51), (0, 0.1), (0, 0.1), (0.4, 1)]
+
+
 def test_the_lab_has_the_colours_of_the_book():
     script = (Path(plotting.__file__).parent / "lab/lab.js").read_text(encoding="utf-8")
     for name in ("single", "ensemble", "distilled", "self-distilled", "trained average"):

@@ -11,7 +11,7 @@ from functools import cache
 from importlib import import_module
 from typing import Any, TypeVar
 
-__all__ = ["Lazy", "njit"]
+__all__ = ["Lazy", "caused_by_interrupt", "njit"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -55,6 +55,13 @@ def njit(**options: Any) -> Callable[[Function], Function]:
             return numba.njit(**options)(function)
 
     return decorate
+
+
+def caused_by_interrupt(error: BaseException | None) -> bool:
+    """Return whether an interrupt caused an error: one that hits compiled code ends as a SystemError."""
+    while error and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 @cache
