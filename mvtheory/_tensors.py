@@ -1,14 +1,18 @@
-"""Checks of tensors: of what type their numbers are, and whether views fit nets; see :mod:`mvtheory._check`."""
+"""Checks of tensors, of what type their numbers are and whether views fit nets; and what is read from one once."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
+from torch.utils.weak import WeakTensorKeyDictionary
 
 from mvtheory._check import check_finite, check_shape
+
+T = TypeVar("T")
 
 #: The types of numbers that nets may have, and those in which they may be trained: sums of steps need the digits.
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
@@ -32,3 +36,20 @@ def check_views(name: str, views: Any, W: Tensor, classes: int | str | None = No
     check_tensor(name, views, FLOATS)
     check_shape(name, views, (W.shape[1] if classes is None else classes, "M", W.shape[-1]))
     return check_finite(name, views).to(W.dtype)
+
+
+def once_per_tensor(work: Callable[[Tensor], T]) -> Callable[[Tensor], T]:
+    """Do `work` once for all steps on the same tensor, and again after a change in place."""
+    done = WeakTensorKeyDictionary()  # forgotten with the tensor
+
+    @wraps(work)
+    def of(x: Tensor) -> T:
+        if x.is_inference():  # such a tensor does not count its changes
+            return work(x)
+        version, result = done.get(x, (None, None))
+        if version != x._version:
+            result = work(x)
+            done[x] = x._version, result
+        return result
+
+    return of

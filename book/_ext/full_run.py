@@ -41,13 +41,9 @@ class FullRun(SphinxDirective):
             claim = Claim.from_dict(fields)
             numbers = table_cells(claim)[:-1]
             rows[f"full-{claim.id}"] = [nodes.literal(text=claim.id), claim.verdict, *numbers]
-        now = _settings()
-        changed = " and ".join(
-            f"the setting of {name}" for name, text in record["settings"].items() if now[name] != text
-        )
         told = f"Recorded on {record['date']}, {record['processor']}."
-        if changed:
-            told += f" Since then {changed} changed: what rests on it was measured in the former setting."
+        if record["settings"] != _settings():
+            told += " Since then the setting of the book changed: what rests on it was measured in the former one."
         when = nodes.paragraph(text=told)
         return [when, table(["claim", "verdict", "predicted", "measured [95% interval]", "nets", "data sets"], rows)]
 

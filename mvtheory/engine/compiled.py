@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from mvtheory._check import check_choice, check_labels, check_shape
-from mvtheory._tensors import check_tensor
+from mvtheory._tensors import check_tensor, once_per_tensor
 from mvtheory.engine.jit import Lazy
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ class CompiledStep:
         number = self.patches.dtype.type
         self.zero, self.q, self.varrho = number(0), q, number(varrho)
         if W.sum().isfinite():  # patches of zeros add nothing then
-            self.which, self.first = tiles.nonzero_patches(self.patches, P)
+            self.which, self.first = _nonzero_patches(x)
         else:
             self.which, self.first = np.arange(n * P), np.arange(0, n * P + 1, P)
         self.weights = panels_of(W.reshape(-1, d))
@@ -201,6 +201,12 @@ class CompiledStep:
             self.zero, self.patches, self.which, self.first, start, stop, self.slopes[thread],
             dF.reshape(len(dF), -1).contiguous().numpy(), self.shape[2], self.sums[thread].numpy(),
         )  # fmt: skip
+
+
+@once_per_tensor
+def _nonzero_patches(x: Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """Return the patches of x [n, P, d] that hold anything but zeros, and where each input begins among them."""
+    return tiles.nonzero_patches(x.reshape(-1, x.shape[-1]).contiguous().numpy(), x.shape[1])
 
 
 def panels_of(W: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ MAX_NETS = 10_000  # of a data set; more are a mistake, and would fill the memor
 #: The multi-view distribution of the book.
 TASK = MultiView(
     k=16, P=24, d=56, C_p=1, s=4.0, main=(1.0, 1.0), weak=(0.4, 0.4), rho=0.01, Gamma=0.4, noise_signal=0.05,
-    noise_background=0.6,
+    noise_background=0.5,
 )  # fmt: skip
 
 
@@ -55,19 +55,19 @@ class Setting:
     """
 
     task: MultiView = TASK
-    n_multi_view: int = 511
+    n_multi_view: int = 639
     n_single_view: int = 1
-    activation: SReLU = SReLU(q=4, varrho=12.0)
-    m: int = 12
-    sigma_0: float = 0.24
+    activation: SReLU = SReLU(q=4, varrho=24.0)
+    m: int = 8
+    sigma_0: float = 0.48
     members: int = 10
     students: int = 4
-    schedule: Schedule = Schedule(steps=1000, stop_loss=0.01, eta=120000.0, max_change=0.15)
-    distillation_schedule: Schedule = Schedule(steps=4000, stop_loss=0.0003, eta=240000.0, max_change=0.15, warn=False)
+    schedule: Schedule = Schedule(steps=1000, stop_loss=0.01, eta=240000.0, max_change=0.15)
+    distillation_schedule: Schedule = Schedule(steps=3000, stop_loss=0.0003, eta=240000.0, max_change=0.2, warn=False)
     weight: float = 0.1
     threshold: float = 0.1
     cut: float = 0.4
-    slack: float = 0.95
+    slack: float = 0.7
     test_single_view: int = 2048
     test_multi_view: int = 1024
 

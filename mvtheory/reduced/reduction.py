@@ -13,17 +13,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import wraps
-from typing import TypeVar
 
 import torch
 import torch.nn.functional as nnf
 from jaxtyping import Float, Int
 from torch import Tensor
-from torch.utils.weak import WeakTensorKeyDictionary
 
 from mvtheory._check import check_choice, check_finite, check_shape
-from mvtheory._tensors import check_tensor, check_views
+from mvtheory._tensors import check_tensor, check_views, once_per_tensor
 from mvtheory.data import MultiView, Sample
 from mvtheory.engine.choice import use_compiled
 from mvtheory.engine.compiled import check_output_grad
@@ -31,25 +28,6 @@ from mvtheory.engine.elementwise import own_gradient, own_outputs
 from mvtheory.model import Activation, PatchNets, SReLU, activation_obstacle, pooled
 
 __all__ = ["OwnViewNets", "Strengths", "ViewNets", "draw_strengths", "reduce_to_all_views", "reduce_to_own_views"]
-
-T = TypeVar("T")
-
-
-def _once(work: Callable[[Tensor], T]) -> Callable[[Tensor], T]:
-    """Do `work` once for all steps on the same tensor, and again after a change in place."""
-    done = WeakTensorKeyDictionary()  # forgotten with the tensor
-
-    @wraps(work)
-    def of(x: Tensor) -> T:
-        if x.is_inference():  # such a tensor does not count its changes
-            return work(x)
-        version, result = done.get(x, (None, None))
-        if version != x._version:
-            result = work(x)
-            done[x] = x._version, result
-        return result
-
-    return of
 
 
 @dataclass(frozen=True)
@@ -147,7 +125,7 @@ class _Seen:
     seats: Tensor
 
 
-@_once
+@once_per_tensor
 def _seen(x: Float[Tensor, "n k M 2"]) -> _Seen:
     """Sort what the inputs `x` show."""
     row, i, view, z, count = _present(x)
@@ -338,7 +316,7 @@ def _strengths(data: Sample, k: int, M: int) -> Strengths:
     return Strengths(torch.stack([data.strength / count.clamp(min=1), count], -1), data.y)
 
 
-@_once
+@once_per_tensor
 def _present(x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Input, class, view, strength of a patch and number of patches of each view that is present."""
     row, i, view = x[..., 1].nonzero(as_tuple=True)
