@@ -21,7 +21,7 @@ book: $(VENV)/.ready
 # whatever the environment says: to compile the tests takes longer than most of them.
 PYTEST := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadscope
 
-# All tests that need no built book, except those marked slow: in about two minutes.
+# All tests that need no built book, except those marked slow: in about a minute and a half.
 check: $(VENV)/.ready
 	$(PYTEST) --ignore tests/book -m "not slow"
 

@@ -187,6 +187,7 @@ def test_nothing_seen_is_not_nothing_possible():
     assert diagnose(outputs(never, y), y).errors[1].high == pytest.approx(1 - 0.025 ** (1 / 100))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("L", "n", "hard", "size"), [(3, 500, 0.1, 50.0), (2, 300, 0.1, 50.0), (4, 400, 0.5, 0.4)])
 def test_intervals_cover(L, n, hard, size):
     """Each net is right on a hard input with probability 1/2: true values are known, and covered in 95% of the runs.
@@ -213,6 +214,7 @@ def test_intervals_cover(L, n, hard, size):
     assert min(covered.values()) / runs >= 0.95 - Z * math.sqrt(0.95 * 0.05 / runs), covered
 
 
+@pytest.mark.slow
 def test_wrong_verdicts_are_rare():
     """Where the average removes just what is required, one verdict in twenty is wrong, on either side."""
     rng, runs, n, verdicts = np.random.default_rng(0), 400, 600, []

@@ -125,6 +125,7 @@ def test_a_table_that_cannot_be_saved_is_printed(tmp_path, capsys):
     assert re.fullmatch(r"mvtheory: --save .*table\.csv: .*\n", told.err)
 
 
+@pytest.mark.slow
 def test_a_table_is_saved_though_nobody_reads_it(tmp_path):
     file, table = tmp_path / "do.toml", tmp_path / "table.csv"
     file.write_text(SWEEP, encoding="utf-8")
@@ -274,6 +275,7 @@ def test_an_error_of_the_first_claim_prints_no_table(tmp_path, capsys):
 # the files that come with the package
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", EXAMPLES, ids=lambda path: path.stem)
 def test_examples_run_when_they_are_made_small(file, tmp_path, capsys):
     content = tomllib.loads(file.read_text(encoding="utf-8"))
@@ -301,6 +303,7 @@ def test_help_tells_the_files_and_the_status(capsys):
         assert word in told
 
 
+@pytest.mark.slow
 def test_a_wrong_file_is_one_line_and_status_2(tmp_path):
     command = [sys.executable, "-m", "mvtheory", tmp_path / "missing.toml"]
     told = subprocess.run(command, capture_output=True, text=True, timeout=100, cwd=ROOT)

@@ -200,6 +200,7 @@ assert code.digest(["mvtheory.reduced.sparse_training"]) == sources, "the hash d
 """
 
 
+@pytest.mark.slow
 def test_numba_is_loaded_when_compiled_code_is_first_used():
     python(LOADED)
 

@@ -67,6 +67,7 @@ def test_the_lost_view_comes_first_where_it_grows_faster_than_any_shortcut():
     assert 0 < sum(expected) < 5
 
 
+@pytest.mark.slow
 def test_students_are_trained_by_each_rule_from_each_teacher():
     found, draw = TINY.run(), TINY.at(2)
     views, y = draw.task.views, draw.test_single_view.y
@@ -95,6 +96,7 @@ def test_students_are_trained_by_each_rule_from_each_teacher():
     assert found.attrs["seconds"] > 0
 
 
+@pytest.mark.slow
 def test_single_nets_are_teachers_at_the_most_classes_only(monkeypatch):
     monkeypatch.setattr(paper_rule, "CLASSES", (4, 6))
     found = by_classes((1, 2), SMALL)

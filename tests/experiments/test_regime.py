@@ -68,11 +68,13 @@ def test_the_factor_of_the_law_is_that_of_all_averages_of_fewer_than_all_nets():
     assert (measured.estimate.nets, measured.estimate.draws) == (8, 2)
 
 
+@pytest.mark.slow
 def test_the_slack_of_a_setting_reaches_the_students():
     one, other = (distill(DRAWS, vary(SMALL, weight=50.0, slack=slack)) for slack in (0.0, OnOff.slack))
     assert one.raw.value != other.raw.value
 
 
+@pytest.mark.slow
 def test_students_of_one_net_are_compared_with_what_both_nets_missed():
     pairs = (21, 22)
     measured = regime.self_distill(DRAWS, pairs, replace(SMALL, slack=0.5))
@@ -100,6 +102,7 @@ def test_the_reduction_learns_the_views_of_the_full_model_where_there_is_no_nois
     assert regime.reduced_error(DRAWS, setting).value == pytest.approx(0.5, abs=0.12)
 
 
+@pytest.mark.slow
 def test_errors_in_the_reduction_are_those_of_disjoint_groups():
     setting = vary(NOISE_FREE, n_multi_view=100, members=5, students=0, test_single_view=100)
     errors, seconds = regime.reduced_curves((11, 12), setting, 2)

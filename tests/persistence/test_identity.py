@@ -213,6 +213,7 @@ def test_what_cannot_be_compared_is_refused(tmp_path):
         of(file)
 
 
+@pytest.mark.slow
 def test_another_process_finds_the_same_identity(tmp_path):
     script = tmp_path / "script.py"
     script.write_text(

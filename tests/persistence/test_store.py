@@ -442,6 +442,7 @@ assert not other or os.waitpid(other, 0)[1] == 0
 """
 
 
+@pytest.mark.slow
 def test_of_two_processes_one_computes_and_the_other_waits(tmp_path):
     racers = subprocess.run(
         [sys.executable, "-c", RACER, tmp_path], stdout=subprocess.PIPE, text=True, check=True, timeout=120

@@ -85,6 +85,7 @@ def test_several_grids_follow_each_other(tmp_path):
     assert list(zip(table["width"], table["height"], strict=True)) == [(1, 10), (2, 20), (3, 20)]
 
 
+@pytest.mark.slow
 def test_backends_give_the_same_table(tmp_path, log):
     """With a failure in it; processes of loky are others than this one."""
     tables = []
@@ -303,6 +304,7 @@ def test_the_store_may_be_in_the_home_folder(tmp_path, monkeypatch):
     assert not (tmp_path / "~").exists()
 
 
+@pytest.mark.slow
 def test_two_sweeps_at_once_share_the_work_and_count_every_cell_once(tmp_path, log):
     code = (
         f"import sys; sys.path[:0] = {[str(Path(__file__).parent), *sys.path]!r}\n"
@@ -470,7 +472,7 @@ def test_after_a_loss_the_cells_in_hand_come_alone_and_the_guilty_one_is_found()
     assert sorted(passes[2:]) == [["a"], ["b"], ["c"], ["c"]]
 
 
-@pytest.mark.parametrize("backend", ["sequential", "loky"])
+@pytest.mark.parametrize("backend", ["sequential", pytest.param("loky", marks=pytest.mark.slow)])
 def test_workers_with_other_sources_are_refused(tmp_path, monkeypatch, backend):
     monkeypatch.syspath_prepend(tmp_path)
     source = tmp_path / f"edited_before_{backend}.py"
