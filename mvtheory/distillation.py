@@ -17,8 +17,9 @@ from torch import Tensor
 
 from mvtheory._check import check_finite, check_int, check_labels, check_number, check_shape, check_type
 from mvtheory._tensors import FLOATS, check_tensor
+from mvtheory.engine.compiled import Gate
 from mvtheory.engine.elementwise import log_softmax
-from mvtheory.training import CrossEntropy
+from mvtheory.training import COMPILED, CrossEntropy
 
 __all__ = ["Distillation", "OnOff", "OneSided", "Rule", "Temperature"]
 
@@ -209,6 +210,18 @@ class Distillation:
     def __call__(self, F: Tensor, rows: Tensor, nets: Tensor) -> tuple[Tensor, Tensor]:
         """Return loss and gradient, see :class:`mvtheory.training.Objective`."""
         loss, dF = CrossEntropy(self.y)(F, rows, nets)
-        G = self.G[nets[:, None], rows].transpose(0, 1).to(F.dtype)
-        penalty, output_grad = self.rule(F, G)
+        penalty, output_grad = self.rule(F, self._teachers(rows, nets).to(F.dtype))
         return loss + self.weight * penalty, torch.add(dF, output_grad, alpha=self.weight)
+
+    def _teachers(self, rows: Tensor, nets: Tensor) -> Float[Tensor, "b L k"]:
+        return self.G[nets[:, None], rows].transpose(0, 1)
+
+    def _gate(self, rows: Tensor, nets: Tensor) -> dict[str, Gate] | None:
+        """Return what compiled code is told, see :data:`mvtheory.training.COMPILED`."""
+        if type(self.rule) is not OnOff:
+            return None
+        on = self.rule.threshold <= self._teachers(rows, nets)
+        return {"gate": Gate(on, self.rule.cut, self.rule.slack, self.weight)}
+
+
+COMPILED[Distillation] = Distillation._gate

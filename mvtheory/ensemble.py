@@ -12,7 +12,7 @@ from mvtheory._check import check_finite, check_int, check_labels, check_number,
 from mvtheory._tensors import FLOATS, check_tensor, check_views
 from mvtheory.data import Sample
 from mvtheory.model import PatchNets
-from mvtheory.training import CrossEntropy
+from mvtheory.training import COMPILED, CrossEntropy
 
 __all__ = [
     "AverageCrossEntropy",
@@ -76,6 +76,9 @@ class AverageCrossEntropy(CrossEntropy):
         """Return loss and gradient, see :class:`mvtheory.training.Objective`."""
         loss, dF = super().__call__(F.mean(1, keepdim=True), rows, nets)
         return loss.expand(F.shape[:2]), (dF / F.shape[1]).expand_as(F)
+
+
+COMPILED[AverageCrossEntropy] = lambda *_: {"joint": True}
 
 
 def view_outputs(nets: PatchNets, views: Float[Tensor, "k M d"], z: float = 1.0) -> Float[Tensor, "L k M"]:

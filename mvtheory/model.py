@@ -13,7 +13,7 @@ from torch import Tensor
 from mvtheory._check import check_choice, check_finite, check_int, check_number, check_seed, check_shape
 from mvtheory._tensors import FLOATS, check_tensor, check_views
 from mvtheory.engine.choice import obstacle, use_compiled
-from mvtheory.engine.compiled import CompiledStep, check_output_grad, too_narrow
+from mvtheory.engine.compiled import CompiledStep, Gate, check_output_grad, too_narrow
 from mvtheory.engine.elementwise import pool, weigh
 
 __all__ = ["Activation", "PatchNets", "SReLU"]
@@ -222,15 +222,21 @@ class PatchNets:
             self.add_gradient(gradient, x[rows], slope, dF)
         return gradient
 
-    def label_gradient(self, x: Tensor, y: Tensor) -> tuple[Float[Tensor, "n L k"], Float[Tensor, "L k m d"]]:
-        """Return the outputs, and the gradient of each net's mean cross-entropy, by compiled code from end to end.
+    def label_gradient(
+        self, x: Tensor, y: Tensor, joint: bool = False, gate: Gate | None = None
+    ) -> tuple[Float[Tensor, "n L k"], Float[Tensor, "L k m d"]]:
+        """Return the outputs, and the gradient of each net's mean loss, by compiled code from end to end.
 
         Parameters
         ----------
         x : Tensor, shape [n, P, d]
             Inputs of which :meth:`compiled` is true.
         y : Tensor of int, shape [n]
-            Their labels, from 0 to k - 1.
+            Their labels, from 0 to k - 1: the loss is their cross-entropy.
+        joint : bool
+            The loss is that of the average of all nets.
+        gate : Gate, optional
+            Adds the penalty of the on/off rule.
 
         Returns
         -------
@@ -239,7 +245,7 @@ class PatchNets:
         """
         if not self.compiled(x):
             raise ValueError("x must be inputs that compiled code supports; got others (see mvtheory.engine.backend)")
-        return self._step(x).label_gradient(y)
+        return self._step(x).label_gradient(y, joint, gate)
 
     def check_inputs(self, name: str, x: Tensor, n: int | str = "n") -> None:
         """Raise an error that names `x` unless the nets can read it as `n` inputs."""

@@ -8,12 +8,12 @@ the outputs; the trainer does the rest, without an autograd graph.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
@@ -143,6 +143,12 @@ class CrossEntropy:
         label = self.y[rows][:, None, None].expand(*F.shape[:2], 1)
         dF = log_p.exp().scatter_add_(-1, label, F.new_tensor(-1.0).expand(label.shape))
         return -log_p.gather(-1, label)[..., 0], dF
+
+
+#: By class of an objective, what compiled code is told to compute its gradient from end to end: arguments of
+#: :meth:`mvtheory.model.PatchNets.label_gradient`, given the objective and the numbers of inputs and nets; None where
+#: it cannot. Objectives of other classes, also of derived ones, are called.
+COMPILED: dict[type, Callable[[Any, Tensor, Tensor], dict[str, Any] | None]] = {CrossEntropy: lambda *_: {}}
 
 
 @dataclass(frozen=True)
@@ -346,8 +352,11 @@ def loss_and_gradient(
     rows, alive = rows.to(x.device), alive.to(x.device)
     x = x if torch.equal(rows, torch.arange(len(x), device=x.device)) else x[rows]  # no copy where all are used
     y, loss, name = objective.y[rows].long(), None, type(objective).__name__
-    if type(objective) is CrossEntropy and nets.compiled(x):
-        outputs, gradient = nets.label_gradient(x, y)
+    known = COMPILED[type(objective)](objective, rows, alive) if type(objective) in COMPILED else None
+    if known is not None and nets.compiled(x):
+        outputs, gradient = nets.label_gradient(x, y, **known)
+        if "gate" in known:
+            loss = objective(outputs, rows, alive)[0]
     else:
         outputs, loss = nets.W.new_empty(n, L, k), nets.W.new_empty(n, L)
 

@@ -15,7 +15,7 @@ from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar, copy_context
 from functools import cache
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
@@ -28,7 +28,7 @@ from mvtheory.engine.jit import Lazy
 if TYPE_CHECKING:
     from threadpoolctl import ThreadpoolController
 
-__all__ = ["CompiledStep", "check_output_grad", "panels_of", "single_threaded_torch", "threads", "too_narrow"]
+__all__ = ["CompiledStep", "Gate", "check_output_grad", "panels_of", "single_threaded_torch", "threads", "too_narrow"]
 
 tiles = Lazy("mvtheory.engine.tiles")
 
@@ -81,6 +81,23 @@ def check_output_grad(name: str, dF: Tensor, F: Tensor) -> Tensor:
     check_shape(name, check_tensor(name, dF), tuple(F.shape))
     check_choice(f"{name}.dtype (that of the outputs)", dF.dtype, (F.dtype,))
     return dF.detach()
+
+
+class Gate(NamedTuple):
+    """What compiled code needs to know of the on/off rule, see :class:`mvtheory.distillation.OnOff`.
+
+    Attributes
+    ----------
+    on : Tensor of bool, shape [n, L, k]
+        Whether the teacher of each net has a class on.
+    cut, slack, weight : float
+        Those of the rule, and its weight.
+    """
+
+    on: Tensor
+    cut: float
+    slack: float
+    weight: float
 
 
 class CompiledStep:
@@ -138,17 +155,26 @@ class CompiledStep:
         self._each(forward_backward)
         return self._total()
 
-    def label_gradient(self, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the outputs [n, L, k], and the gradient [L, k, m, d] of the mean cross-entropy of the labels `y`."""
+    def label_gradient(self, y: Tensor, joint: bool = False, gate: Gate | None = None) -> tuple[Tensor, Tensor]:
+        """Return the outputs [n, L, k] and the gradient [L, k, m, d] of the mean loss.
+
+        The loss is the cross-entropy of the labels `y`, of each net or of the average of all if `joint`, plus the
+        penalty of a `gate` if there is one.
+        """
         check_shape("y", y, (len(self.F),))
         labels = check_labels("y", y, self.shape[1]).contiguous().numpy()
-        share = type(self.zero)(1 / len(labels))
+        number = type(self.zero)
+        share, on, limits = number(1 / len(labels)), np.empty((0, 0), bool), np.zeros(3, number)
+        if gate is not None:
+            check_shape("gate.on", check_tensor("gate.on", gate.on, (torch.bool,)), tuple(self.F.shape))
+            on = gate.on.contiguous().view(len(labels), -1).numpy()
+            limits = np.array([gate.cut, gate.slack, gate.weight], number)
 
         def forward_backward(thread: int, start: int, stop: int) -> None:
             tiles.forward_backward(
                 self.zero, self.patches, self.which, self.first, start, stop, self.slopes[thread],
                 self.F.view(len(self.F), -1).numpy(), self.weights.numpy(), self.shape[2], self.q, self.varrho,
-                labels, self.shape[1], share, self.sums[thread].numpy(),
+                labels, self.shape[1], share, joint, on, limits, self.sums[thread].numpy(),
             )  # fmt: skip
 
         self._each(forward_backward)

@@ -388,21 +388,34 @@ def backward(zero, x, patches, first, start, stop, slopes, dF, m, gradient):  # 
 
 @njit(nogil=True)
 def forward_backward(  # type: ignore[no-untyped-def]
-    zero, x, patches, first, start, stop, slopes, F, W, m, q, varrho, y, k, share, gradient
+    zero, x, patches, first, start, stop, slopes, F, W, m, q, varrho, y, k, share, joint, on, gate, gradient
 ):
-    """Write the outputs F of inputs start ... stop - 1, and add the gradient of their cross-entropy times `share`.
+    """Write the outputs F of inputs start ... stop - 1, and add the gradient of their loss times `share`.
 
-    The slopes of each group overwrite those before, and nothing waits for Python between the two products.
+    The loss is the cross-entropy of the labels y: of each net, or of the average of all nets if `joint`. If `on`
+    [n, L k] is not empty, the penalty of the on/off rule is added, with `gate`: its cut, slack and weight. The slopes
+    of each group overwrite those before, and nothing waits for Python between the two products.
     """
     i = start
+    nets = F.shape[1] // k
+    mean = np.empty(k, F.dtype)
     while i < stop:
         j = _group_end(first, i, stop)
         height = first[j] - first[i] + ROWS
         _group_forward(zero, x, patches, first, i, j, slopes.ctypes.data, height, F, W, m, q, varrho)
         dF = np.empty((j - i, F.shape[1]), F.dtype)
         for h in range(i, j):
-            for net in range(0, F.shape[1], k):
-                _residual(F[h, net : net + k], y[h], share, dF[h - i, net : net + k])
+            own = dF[h - i].reshape(nets, k)
+            if joint:
+                mean[:] = F[h].reshape(nets, k).sum(0) / nets
+                _residual(mean, y[h], share / nets, own[0])
+                for net in range(1, nets):
+                    own[net] = own[0]
+            else:
+                for net in range(nets):
+                    _residual(F[h, net * k : net * k + k], y[h], share, own[net])
+            if len(on) > 0:
+                _add_gate(F[h], on[h], gate, share, dF[h - i])
         _group_backward(zero, x, patches, first, i, j, slopes.ctypes.data, height, dF, m, gradient)
         i = j
 
@@ -415,3 +428,14 @@ def _residual(F, y, share, dF):  # type: ignore[no-untyped-def]
         dF[c] = np.exp(F[c] - top)
     dF *= share / dF.sum()
     dF[y] -= share
+
+
+@numba.njit
+def _add_gate(F, on, gate, share, dF):  # type: ignore[no-untyped-def]
+    """Add to dF the gradient of the on/off rule, times its weight and `share`."""
+    cut, slack, weight = gate
+    for c in range(len(F)):
+        if on[c]:
+            dF[c] -= share * weight / cut * max(1 - F[c] / cut, 0)
+        else:
+            dF[c] += share * weight / cut * min(max(F[c] / cut - slack, 0), 1)
