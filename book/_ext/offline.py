@@ -100,7 +100,7 @@ def make_icons(folder: Path) -> None:
 def drop_mathematics(
     app: Sphinx, pagename: str, template: str, context: dict[str, Any], doctree: nodes.document | None
 ) -> None:
-    """Leave MathJax out of a page without formulas: Sphinx loads it also where the contents list a page that has some."""
+    """Leave MathJax out of a page without formulas: Sphinx also looks for some on the pages that its contents list."""
     if not FORMULA.search(context.get("body", "")):
         context["script_files"][:] = [
             script for script in context["script_files"] if "mathjax" not in f"{script} {script.attributes}".lower()

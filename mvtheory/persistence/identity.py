@@ -207,9 +207,7 @@ class _Walk:
             self.add(function.__wrapped__)
         code = function.__code__
         positional = function.__defaults__ and tuple(map(_Held.of, function.__defaults__))
-        keyword = function.__kwdefaults__ and {
-            name: _Held.of(value) for name, value in function.__kwdefaults__.items()
-        }
+        keyword = function.__kwdefaults__ and {name: _Held.of(value) for name, value in function.__kwdefaults__.items()}
         self._put("function", str(2 + len(code.co_freevars)))
         with _told(code, "as a default value"):
             self.add(positional)
