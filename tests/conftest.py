@@ -1,5 +1,6 @@
 """Set-up of every test: shapes are checked, the slow tests of the built pages come last, all share one browser."""
 
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,8 @@ from jaxtyping import install_import_hook
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
+    from xdist.remote import Producer
+    from xdist.scheduler import Scheduling
 
 # Every annotated shape in the package is checked when a test calls it, and costs nothing elsewhere.
 # As everywhere in Python, an int may stand for a float. Compiled functions cannot be wrapped.
@@ -24,9 +27,30 @@ install_import_hook(MODULES, "beartype.beartype(conf=beartype.BeartypeConf(is_pe
 BOOK = Path(__file__).parent / "book"
 
 
+def page_of(nodeid: str) -> str:
+    """Return the open page that a test shares with others, as its parameter names it; "" where there is none."""
+    found = re.search(r"\((desk|phone) [\w/-]+\)", nodeid)
+    return found[0] if found else ""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the tests of the built pages after all others, so that a mistake in the package is told at once."""
-    items.sort(key=lambda item: BOOK in item.path.parents)
+    """Run the tests of the built pages after all others, so that a mistake in the package is told at once.
+
+    Those of one page follow each other, from whatever modules, so that it is opened once.
+    """
+    items.sort(key=lambda item: (BOOK in item.path.parents, page_of(item.nodeid)))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: "Producer") -> "Scheduling | None":
+    """Keep the tests of one page in one process, as ``--dist loadscope`` does with those of a module."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByPage(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return page_of(nodeid) or super()._split_scope(nodeid)
+
+    return ByPage(config, log) if config.getvalue("dist") == "loadscope" else None
 
 
 CHROMIUM = [

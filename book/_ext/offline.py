@@ -13,6 +13,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from docutils import nodes
 from fontTools.subset import Options, Subsetter, load_font, save_font
 from sphinx.application import Sphinx
 from sphinx.config import Config
@@ -27,6 +28,7 @@ ICONS = """
     exclamation-circle exclamation-triangle expand file file-pdf github info-circle lightbulb list magnifying-glass
     moon outdent pause pencil play repeat retweet rocket share stop sun times-circle xmark
 """
+FORMULA = re.compile(r'class="[^"]*\bmath\b')
 FONTS = {"fa-solid-900": ("Font Awesome 6 Free", 900), "fa-brands-400": ("Font Awesome 6 Brands", 400)}
 THEME = "pydata_sphinx_theme/theme/pydata_sphinx_theme/static"
 UNUSED = ("scripts/fontawesome.js*", "**/*.map", "vendor/fontawesome/webfonts/*.ttf")
@@ -95,6 +97,16 @@ def make_icons(folder: Path) -> None:
     (folder / "icons.css").write_text("\n".join(rules) + "\n", encoding="utf-8")
 
 
+def drop_mathematics(
+    app: Sphinx, pagename: str, template: str, context: dict[str, Any], doctree: nodes.document | None
+) -> None:
+    """Leave MathJax out of a page without formulas: Sphinx also looks for some on the pages that its contents list."""
+    if not FORMULA.search(context.get("body", "")):
+        context["script_files"][:] = [
+            script for script in context["script_files"] if "mathjax" not in f"{script} {script.attributes}".lower()
+        ]
+
+
 def drop_unused(app: Sphinx, exception: Exception | None) -> None:
     """Remove what the theme brings and no page asks for."""
     for pattern in UNUSED:
@@ -106,5 +118,6 @@ def setup(app: Sphinx) -> dict[str, Any]:
     """Register the extension."""
     app.connect("config-inited", configure)
     app.connect("builder-inited", copy)
+    app.connect("html-page-context", drop_mathematics, priority=600)  # after Sphinx
     app.connect("build-finished", drop_unused)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -121,17 +121,27 @@
     namePlayButtons(classes);
     await classes.load_ipython_extension(); // adds the styles
     const manager = new StaticManager(classes, JSON.parse(saved.textContent).state);
-    await Promise.all(Object.keys(manager.state).map((id) => manager.get_model(id))); // links are in no view
+    // Links are in no view. What cannot live is told, and the others do.
+    await Promise.all(Object.keys(manager.state).map((id) => manager.get_model(id).catch(report)));
     for (const place of document.querySelectorAll(VIEW)) {
-      const host = document.createElement("div");
-      host.className = "widget-host";
-      place.after(host);
-      const model = await manager.get_model(JSON.parse(place.textContent).model_id);
-      classes.JupyterLuminoWidget.attach((await manager.create_view(model)).luminoWidget, host);
-      announceFrames(host);
+      await show(place, manager).catch(report);
     }
     document.documentElement.dataset.widgets = "alive";
   }
 
-  start().catch((error) => console.error(error));
+  async function show(place, manager) {
+    const model = await manager.get_model(JSON.parse(place.textContent).model_id);
+    const view = await manager.create_view(model);
+    const host = document.createElement("div");
+    host.className = "widget-host";
+    place.after(host);
+    manager.classes.JupyterLuminoWidget.attach(view.luminoWidget, host);
+    announceFrames(host);
+  }
+
+  function report(error) {
+    console.error(error);
+  }
+
+  start().catch(report);
 })();

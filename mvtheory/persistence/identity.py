@@ -4,17 +4,20 @@ Two things that differ never share a hash; where that cannot be promised, an err
 it does: its instructions, its defaults, what it closes over and the globals that it uses, with all that these use in
 turn; a type by its methods. Names of arguments count, docstrings and comments do not. What is imported from this
 package counts by its sources (:mod:`mvtheory.persistence.sources`), what comes from others by its name and their
-version: what a function reads in them when it is called, such as ``os.environ["HOME"]``, does not count by its value.
+version: what a function reads in them when it is called, such as ``os.environ["HOME"]``, does not count by its value,
+whatever name the function has for it; nor does what it writes to, such as ``sys.stderr``.
 """
 
 from __future__ import annotations
 
+import builtins
 import dis
 import hashlib
 import importlib
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import fields, is_dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, fields, is_dataclass
 from functools import cached_property
 from pathlib import PurePath
 from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, MethodWrapperType, ModuleType, UnionType
@@ -31,6 +34,7 @@ __all__ = ["identity"]
 
 _PLAIN = (str, bytes, int, float, complex, bool, type(None), type(...), np.generic, np.dtype, torch.dtype, torch.device)
 _BUILTIN = (BuiltinFunctionType, MethodWrapperType, type(str.join), type(object.__init__), np.ufunc)
+_NEVER_HELD = (*_PLAIN, *_BUILTIN, ModuleType, FunctionType, type, Tensor, np.ndarray)
 # Of a class's own dictionary: what says nothing of what its instances do, or stands elsewhere in it.
 _SKIPPED = {"__doc__", "__module__", "__qualname__", "__dict__", "__weakref__", "__annotations__", "__match_args__",
             "__dataclass_fields__", "__dataclass_params__", "__abstractmethods__", "_abc_impl", "__parameters__",
@@ -58,7 +62,8 @@ def identity(value: Any, *, code: bool = True) -> str:
     Raises
     ------
     TypeError
-        If `value` holds something that two processes cannot compare, such as a lock or an open file.
+        If `value` holds something that two processes cannot compare, such as a lock or an open file. Where a function
+        finds it by a name, both are told.
 
     Examples
     --------
@@ -72,6 +77,10 @@ def identity(value: Any, *, code: bool = True) -> str:
     walk = _Walk()
     walk.add(value)
     return walk.digest(code)
+
+
+class _Incomparable(TypeError):
+    """What two processes cannot compare; not yet told is who uses it."""
 
 
 class _Walk:
@@ -143,6 +152,9 @@ class _Walk:
             self._all("property", value.fget, value.fset, value.fdel)
         elif isinstance(value, CodeType):
             self._instructions(value, {})
+        elif isinstance(value, _Held):
+            self._versions.add(sources.version_of(value.module))
+            self._put("held", value.module, value.name)
         else:
             parts = _parts(value)
             self._all(
@@ -173,7 +185,7 @@ class _Walk:
         if self._foreign(module, module.__name__):
             self._put("module", module.__name__)
             return
-        raise TypeError(
+        raise _Incomparable(
             f"a module as a whole cannot be compared with another; use its functions by name: {module.__name__}"
         )
 
@@ -193,9 +205,17 @@ class _Walk:
             return
         if hasattr(function, "__wrapped__"):
             self.add(function.__wrapped__)
-        cells = [_content(cell) for cell in function.__closure__ or ()]
-        self._all("function", function.__defaults__, function.__kwdefaults__, *cells)
-        self._instructions(function.__code__, function.__globals__)
+        code = function.__code__
+        positional = function.__defaults__ and tuple(map(_Held.of, function.__defaults__))
+        keyword = function.__kwdefaults__ and {name: _Held.of(value) for name, value in function.__kwdefaults__.items()}
+        self._put("function", str(2 + len(code.co_freevars)))
+        with _told(code, "as a default value"):
+            self.add(positional)
+            self.add(keyword)
+        for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
+            with _told(code, f"as {name!r}"):
+                self.add(_Held.of(_content(cell)))
+        self._instructions(code, function.__globals__)
 
     def _foreign(self, value: Any, module: str, name: str = "") -> bool:
         """Tell whether code is not the user's own, and note the package's definition or the other package's version."""
@@ -227,11 +247,46 @@ class _Walk:
                 self._instructions(step.argval, scope)
             else:
                 self._all(step.opname, step.argval)
-        for found in _found(steps, scope):
-            self.add(found)
+        for name, value in _found(steps, scope):
+            with _told(code, f"as {name!r}"):
+                self.add(_Held.of(value))
 
 
-def _found(steps: list[dis.Instruction], scope: Mapping[str, Any]) -> Iterator[Any]:
+@contextmanager
+def _told(code: CodeType, how: str) -> Iterator[None]:
+    """Tell which function uses what cannot be compared, and how it finds it."""
+    try:
+        yield
+    except _Incomparable as error:
+        raise TypeError(
+            f"the function {code.co_qualname!r} uses, {how}, what has no identity: {error}. "
+            "Make it inside the function, or import it there"
+        ) from None
+
+
+@dataclass(frozen=True)
+class _Held:
+    """A value that a module of others holds by a name, and which counts by both: ``os.environ``, ``sys.stderr``."""
+
+    module: str
+    name: str
+
+    @classmethod
+    def of(cls, value: Any) -> Any:
+        """Return the place of such a value, and any other value as it is."""
+        if value is None or isinstance(value, _NEVER_HELD):
+            return value
+        for name in ("stdin", "stdout", "stderr"):
+            if value is getattr(sys, name, None) or value is getattr(sys, f"__{name}__", None):
+                return cls("sys", name)
+        home = sys.modules.get(type(value).__module__)
+        if home is None or home is builtins or not _is_others(home):  # the built-in `_` is what was shown last
+            return value
+        names = sorted(name for name, held in vars(home).items() if held is value)
+        return cls(home.__name__, names[0]) if names else value
+
+
+def _found(steps: list[dis.Instruction], scope: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """Yield what instructions find by name: globals, and names in modules, also in those that they import.
 
     Of other packages it is the module alone, since the names in it are among the instructions.
@@ -243,9 +298,10 @@ def _found(steps: list[dis.Instruction], scope: Mapping[str, Any]) -> Iterator[A
         if step.opname == "IMPORT_NAME":
             imported = _import(step.argval, scope)
             if imported and (place + 1 == len(steps) or steps[place + 1].opname != "IMPORT_FROM"):
-                yield imported
+                yield step.argval, imported
         elif step.opname == "IMPORT_FROM":
-            yield imported if imported and _is_others(imported) else getattr(imported, step.argval, None)
+            others = imported and _is_others(imported)
+            yield step.argval, imported if others else getattr(imported, step.argval, None)
         elif step.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
             name, value = step.argval, scope.get(step.argval, built_in.get(step.argval))
             for attribute in steps[place + 1 :]:
@@ -253,19 +309,12 @@ def _found(steps: list[dis.Instruction], scope: Mapping[str, Any]) -> Iterator[A
                 if not (reads and isinstance(value, ModuleType)) or _is_others(value):
                     break
                 name, value = attribute.argval, getattr(value, attribute.argval, None)
-            yield _home(name, value) or value
+            yield name, value
 
 
 def _is_others(module: ModuleType) -> bool:
     """Tell whether a module is neither the user's nor this package's."""
     return module.__name__.partition(".")[0] != sources.PACKAGE and not _is_users(module.__name__)
-
-
-def _home(name: str, value: Any) -> ModuleType | None:
-    """Return the module of others that defines a value and its type and holds it by `name`, such as ``os.environ``."""
-    home = sys.modules.get(type(value).__module__)
-    known = isinstance(value, ModuleType | FunctionType | type) or home is None or not _is_others(home)
-    return None if known or vars(home).get(name) is not value else home
 
 
 def _import(name: str, scope: Mapping[str, Any]) -> ModuleType | None:
@@ -312,5 +361,5 @@ def _parts(value: Any) -> Mapping[Any, Any]:
     try:
         reduced = value.__reduce_ex__(2)
     except (TypeError, AttributeError) as error:
-        raise TypeError(f"this cannot be compared between processes: {value!r} ({error})") from None
+        raise _Incomparable(f"this cannot be compared between processes: {value!r} ({error})") from None
     return {"name": reduced} if isinstance(reduced, str) else dict(enumerate(reduced))

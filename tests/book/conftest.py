@@ -6,7 +6,7 @@ import json
 import subprocess
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -24,6 +24,19 @@ CONTENTS = [
 CHAPTERS = [name for name in CONTENTS if name.startswith("chapters/")]
 PAGES = [*CONTENTS, "genindex", "search"]
 ALL = [*PAGES, "py-modindex", "prf-prf"]
+
+# How a page is opened for the tests that share it: from the disk in a wide, light window, and over http in a dark one
+# as narrow as a phone.
+WINDOWS = {"desk": (1280, "light"), "phone": (390, "dark")}
+
+# A new size of the window has come to the page's scripts, and colours have faded over.
+SETTLED = """async () => {
+  const frames = async n => { while (n--) await new Promise(done => requestAnimationFrame(done)); };
+  await frames(3);
+  const fading = document.getAnimations().filter(animation => animation instanceof CSSTransition);
+  await Promise.allSettled(fading.map(animation => animation.finished));
+  await frames(1);
+}"""
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -68,6 +81,7 @@ class Visit:
 
     def __init__(self, page: Page, host: str, name: str) -> None:
         self.page, self.host, self.name = page, host, name
+        self.loaded: set[str] = set()
         self.left: list[str] = []
         self.errors: list[str] = []
         page.on("request", self.note_request)
@@ -81,8 +95,10 @@ class Visit:
         self.wait()
 
     def note_request(self, request: Request) -> None:
-        """Keep the address of what is asked from anywhere but the book."""
-        if not request.url.startswith((self.host, "data:", "blob:")):
+        """Keep the files of the book that are asked for, and the address of what is asked from anywhere else."""
+        if request.url.startswith(self.host):
+            self.loaded.add(request.url.removeprefix(self.host).partition("?")[0].partition("#")[0])
+        elif not request.url.startswith(("data:", "blob:")):
             self.left.append(request.url)
 
     def wait(self) -> None:
@@ -94,6 +110,13 @@ class Visit:
         if self.page.locator("script[type*=widget-view]").count():
             self.page.wait_for_selector("html[data-widgets=alive]")
         self.page.wait_for_timeout(200)  # links between widgets settle
+
+    def look(self, *, width: int, height: int = 900, scheme: str = "light", media: str = "screen") -> None:
+        """Look at the page in a window of another size, in other colours, on a screen or on paper."""
+        self.page.set_viewport_size({"width": width, "height": height})
+        self.page.emulate_media(color_scheme=scheme, media=media)
+        self.page.wait_for_selector(f"html[data-theme={scheme}]")
+        self.page.evaluate(SETTLED)
 
 
 @contextmanager
@@ -109,3 +132,54 @@ def tab(browser: Browser, host: str, name: str, width: int = 1280, dark: bool = 
         yield Visit(context.new_page(), host, name)
     finally:
         context.close()
+
+
+class Tabs:
+    """The page that was opened last, for all tests of it."""
+
+    def __init__(self, browser: Browser, hosts: dict[str, str]) -> None:
+        self.browser, self.hosts = browser, hosts
+        self.opened, self.visit = ExitStack(), None
+
+    def open(self, window: str, name: str) -> Visit:
+        """Give a page as it is after opening, except for what tests did to its sliders and folds."""
+        width, scheme = WINDOWS[window]
+        if not self.visit or (self.visit.host, self.visit.name) != (self.hosts[window], name):
+            self.opened.close()
+            self.visit = None
+            self.visit = self.opened.enter_context(
+                tab(self.browser, self.hosts[window], name, width, dark=scheme == "dark")
+            )
+        self.visit.look(width=width, scheme=scheme)
+        return self.visit
+
+
+@pytest.fixture(scope="session")
+def tabs(browser: Browser, http_host: str) -> Iterator[Tabs]:
+    """Pages that tests of several modules share."""
+    shared = Tabs(browser, {"desk": HTML.as_uri(), "phone": http_host})
+    yield shared
+    shared.opened.close()
+
+
+def at(window: str, *names: str) -> pytest.MarkDecorator:
+    """Let a test look at some pages alone."""
+    return pytest.mark.parametrize(window, names, indirect=True, ids=f"({window} {{}})".format)
+
+
+@pytest.fixture(params=ALL, ids="(desk {})".format)
+def desk(request: pytest.FixtureRequest, tabs: Tabs) -> Visit:
+    """A page in a wide, light window, read from the disk; see `tests/conftest.py` for the order of the tests."""
+    return tabs.open("desk", request.param)
+
+
+@pytest.fixture(params=ALL, ids="(phone {})".format)
+def phone(request: pytest.FixtureRequest, tabs: Tabs) -> Visit:
+    """A page in a dark window as narrow as a phone, read over http."""
+    return tabs.open("phone", request.param)
+
+
+@pytest.fixture(params=[(window, name) for name in ALL for window in WINDOWS], ids=lambda key: f"({key[0]} {key[1]})")
+def visit(request: pytest.FixtureRequest, tabs: Tabs) -> Visit:
+    """A page in each of the two windows."""
+    return tabs.open(*request.param)

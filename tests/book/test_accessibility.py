@@ -1,11 +1,9 @@
 """The pages for readers who use a keyboard, a screen reader, a magnifier or a phone."""
 
-from collections.abc import Iterator
-
 import pytest
 from playwright.sync_api import Browser, Locator, Page
 
-from .conftest import ALL, CHAPTERS, HTML, tab
+from .conftest import CHAPTERS, HTML, SETTLED, Visit, at, tab
 
 OVERLAP = """host => {
   const a = host.querySelector('.noUi-handle').getBoundingClientRect();
@@ -24,60 +22,50 @@ CUT = """() => [...document.querySelectorAll('article *')].filter(e => {
 }).map(e => e.outerHTML.slice(0, 150))"""
 
 
-@pytest.fixture(scope="module", params=ALL)
-def page(request: pytest.FixtureRequest, browser: Browser) -> Iterator[Page]:
-    """A page in a tab; every test of this module looks at it before the next one is opened."""
-    with tab(browser, HTML.as_uri(), request.param) as visit:
-        yield visit.page
-
-
-def test_identifiers_are_unique(page: Page) -> None:
-    names = page.locator("[id]").evaluate_all("all => all.map(e => e.id)")
+def test_identifiers_are_unique(desk: Visit) -> None:
+    names = desk.page.locator("[id]").evaluate_all("all => all.map(e => e.id)")
     assert sorted(set(names)) == sorted(names)
 
 
-def test_no_name_hides_the_text_of_a_summary(page: Page) -> None:
-    assert not page.locator("summary[aria-label]").count()
+def test_no_name_hides_the_text_of_a_summary(desk: Visit) -> None:
+    assert not desk.page.locator("summary[aria-label]").count()
 
 
 @pytest.mark.parametrize("width", [1280, 320])
-def test_the_tab_key_stops_at_formulas_that_scroll_alone(page: Page, width: int) -> None:
-    page.set_viewport_size({"width": width, "height": 800})
-    page.wait_for_timeout(300)
+def test_the_tab_key_stops_at_formulas_that_scroll_alone(desk: Visit, width: int) -> None:
+    desk.look(width=width)
     wide = "e => e.scrollWidth > e.clientWidth && getComputedStyle(e).overflowX === 'auto'"
-    stops = page.locator("mjx-container, div.math, p, li").evaluate_all(
+    stops = desk.page.locator("mjx-container, div.math, p, li").evaluate_all(
         f"all => all.map(e => [e.tabIndex === 0, ({wide})(e), e.outerHTML.slice(0, 150)])"
     )
     assert not [html for stop, scrolls, html in stops if stop != scrolls]
 
 
-def test_boxes_that_scroll_have_a_name(page: Page) -> None:
-    page.set_viewport_size({"width": 320, "height": 800})
-    page.wait_for_timeout(500)
-    assert not page.locator(".pst-scrollable-table-container[tabindex='0']:not([role][aria-label])").count()
+def test_boxes_that_may_scroll_have_a_name(desk: Visit) -> None:
+    assert not desk.page.locator(".pst-scrollable-table-container:not([role][aria-label])").count()
 
 
-def test_a_narrow_phone_needs_no_sideways_scrolling(page: Page) -> None:
-    page.set_viewport_size({"width": 320, "height": 800})
-    page.wait_for_timeout(200)
-    assert page.evaluate("document.documentElement.scrollWidth") <= 320
-    assert not page.evaluate(CUT)
+def test_a_narrow_phone_needs_no_sideways_scrolling(desk: Visit) -> None:
+    desk.look(width=320, height=800)
+    assert desk.page.evaluate("document.documentElement.scrollWidth") <= 320
+    assert not desk.page.evaluate(CUT)
 
 
-def test_the_ledger_shows_a_claim_beside_its_name(browser: Browser) -> None:
-    with tab(browser, HTML.as_uri(), "reference/ledger", width=320) as visit:
-        row = visit.page.locator("table.claims-ledger tbody tr").first
-        name, statement = (row.locator("td").nth(column).bounding_box() for column in (0, 1))
-        assert name
-        assert statement
-        assert statement["width"] >= 160
-        assert statement["x"] + 160 <= 320, "hardly a word of the statement is seen"
+@at("desk", "reference/ledger")
+def test_the_ledger_shows_a_claim_beside_its_name(desk: Visit) -> None:
+    desk.look(width=320)
+    row = desk.page.locator("table.claims-ledger tbody tr").first
+    name, statement = (row.locator("td").nth(column).bounding_box() for column in (0, 1))
+    assert name
+    assert statement
+    assert statement["width"] >= 160
+    assert statement["x"] + 160 <= 320, "hardly a word of the statement is seen"
 
 
 @pytest.mark.parametrize("width", [1280, 320])
-def test_sliders_say_what_they_show(page: Page, width: int) -> None:
-    page.set_viewport_size({"width": width, "height": 900})
-    for host in page.locator(".widget-host:has([role=slider])").all():
+def test_sliders_say_what_they_show(desk: Visit, width: int) -> None:
+    desk.look(width=width)
+    for host in desk.page.locator(".widget-host:has([role=slider])").all():
         check_slider(host)
 
 
@@ -87,7 +75,7 @@ def check_slider(host: Locator) -> None:
     values = []
     for key in ("Home", "ArrowRight", "End"):
         handle.press(key)
-        host.page.wait_for_timeout(150)
+        host.page.evaluate(SETTLED)
         values.append(handle.get_attribute("aria-valuetext"))
         assert values[-1] == label.inner_text().strip()
         assert not host.evaluate(OVERLAP), key
@@ -102,24 +90,24 @@ def check_slider(host: Locator) -> None:
 
 
 @pytest.mark.parametrize(
-    ("width", "button"),
-    [(1280, ".theme-switch-button"), (1280, ".primary-toggle"), (390, ".theme-switch-button")],
+    ("width", "buttons"), [(1280, [".theme-switch-button", ".primary-toggle"]), (390, [".theme-switch-button"])]
 )
-def test_a_button_keeps_the_keyboard(browser: Browser, width: int, button: str) -> None:
+def test_a_button_keeps_the_keyboard(browser: Browser, width: int, buttons: list[str]) -> None:
     with tab(browser, HTML.as_uri(), CHAPTERS[0], width) as visit:
-        visit.page.locator(button).press("Enter")
-        visit.page.wait_for_timeout(300)
-        assert has_focus(visit.page, button)
+        for button in buttons:
+            visit.page.locator(button).press("Enter")
+            visit.page.wait_for_timeout(300)
+            assert has_focus(visit.page, button)
 
 
-@pytest.mark.parametrize("button", [".primary-toggle", ".secondary-toggle", ".search-button"])
-def test_what_a_button_opens_gives_the_keyboard_back(browser: Browser, button: str) -> None:
+def test_what_a_button_opens_gives_the_keyboard_back(browser: Browser) -> None:
     with tab(browser, HTML.as_uri(), CHAPTERS[0], width=390) as visit:
-        visit.page.locator(f"main {button}").press("Enter")
-        visit.page.wait_for_selector("dialog[open]")
-        visit.page.keyboard.press("Escape")
-        visit.page.wait_for_selector("dialog[open]", state="detached")
-        assert has_focus(visit.page, button)
+        for button in (".primary-toggle", ".secondary-toggle", ".search-button"):
+            visit.page.locator(f"main {button}").press("Enter")
+            visit.page.wait_for_selector("dialog[open]")
+            visit.page.keyboard.press("Escape")
+            visit.page.wait_for_selector("dialog[open]", state="detached")
+            assert has_focus(visit.page, button)
 
 
 def has_focus(page: Page, selector: str) -> bool:

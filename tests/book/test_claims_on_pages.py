@@ -2,12 +2,9 @@
 
 import json
 import math
-from collections.abc import Iterator
 from pathlib import Path
 
 import jsonschema
-import pytest
-from playwright.sync_api import Browser, Page
 
 import mvtheory
 from mvtheory.claims import KINDS, SOURCES
@@ -15,7 +12,7 @@ from mvtheory.experiments.predictions import CLAIMS
 from mvtheory.experiments.settings import NET_SETTING, STUDENT_SETTING
 from mvtheory.measurement import Estimate
 
-from .conftest import CHAPTERS, HTML, ROOT, tab
+from .conftest import CHAPTERS, ROOT, Visit, at
 
 INTERVAL = {"type": "array", "items": {"type": ["number", "null"]}, "minItems": 2, "maxItems": 2}
 CLAIM = {
@@ -50,13 +47,6 @@ SCHEMA = {
 }
 
 
-@pytest.fixture(scope="module")
-def ledger(browser: Browser) -> Iterator[Page]:
-    """The ledger's page."""
-    with tab(browser, HTML.as_uri(), "reference/ledger") as visit:
-        yield visit.page
-
-
 def bounds(interval: list[float | None]) -> tuple[float, float]:
     """Read an interval; an open end is null."""
     low, high = interval
@@ -89,22 +79,26 @@ def test_the_verdict_follows_from_the_numbers(claims: list[dict]) -> None:
         assert claim["verdict"] == ("holds" if inside else "fails" if outside else "inconclusive"), claim["id"]
 
 
-def test_every_claim_has_its_row_in_the_ledger(claims: list[dict], ledger: Page) -> None:
-    rows = [" ".join(row.split()) for row in ledger.locator("article tbody tr").all_inner_texts()]
+@at("desk", "reference/ledger")
+def test_every_claim_has_its_row_in_the_ledger(claims: list[dict], desk: Visit) -> None:
+    rows = [" ".join(row.split()) for row in desk.page.locator("article tbody tr").all_inner_texts()]
     for claim in claims:
         mine = [row for row in rows if row.split()[0] == claim["id"]]
         assert len(mine) == 1, claim["id"]
         assert claim["verdict"] in mine[0]
 
 
-@pytest.mark.parametrize("page", ["index", "chapters/02-single-model", "chapters/03-ensembling"])
-def test_numbers_on_pages_are_those_of_the_file(page: str, claims: list[dict], browser: Browser) -> None:
+@at("desk", "index", "chapters/02-single-model", "chapters/03-ensembling")
+def test_numbers_on_pages_are_those_of_the_file(desk: Visit, claims: list[dict]) -> None:
     """The index quotes other pages: the measured value and the interval that stand there are the ledger's."""
     headline = (
-        ["single", "lottery"] if "02" in page else ["ensemble", "law"] if "03" in page else ["single", "ensemble"]
+        ["single", "lottery"]
+        if "02" in desk.name
+        else ["ensemble", "law"]
+        if "03" in desk.name
+        else ["single", "ensemble"]
     )
-    with tab(browser, HTML.as_uri(), page) as visit:
-        text = " ".join(visit.page.locator("article").inner_text().split())
+    text = " ".join(desk.page.locator("article").inner_text().split())
     for claim in claims:
         if claim["id"] in headline:
             (low, high), counts = claim["interval"], (claim["nets"], claim["draws"])
@@ -121,17 +115,17 @@ def test_every_executed_page_has_its_seconds(book: Path) -> None:
     assert all(seconds > 0 for seconds in told["seconds"].values())
 
 
-def test_the_reference_names_everything_public(browser: Browser) -> None:
-    with tab(browser, HTML.as_uri(), "reference/api") as visit:
-        described = visit.page.locator("dt[id]").evaluate_all("all => all.map(e => e.id.split('.').at(-1))")
+@at("desk", "reference/api")
+def test_the_reference_names_everything_public(desk: Visit) -> None:
+    described = desk.page.locator("dt[id]").evaluate_all("all => all.map(e => e.id.split('.').at(-1))")
     assert not set(mvtheory.__all__) - set(described)
 
 
-def test_the_record_of_the_full_mode_says_which_settings_have_changed_since(browser: Browser) -> None:
+@at("desk", "reference/reproducibility")
+def test_the_record_of_the_full_mode_says_which_settings_have_changed_since(desk: Visit) -> None:
     record = json.loads((ROOT / "book/reference/full.json").read_text(encoding="utf-8"))
     now = {"single nets": repr(NET_SETTING), "students": repr(STUDENT_SETTING)}
     assert record["settings"].keys() == now.keys()
-    with tab(browser, HTML.as_uri(), "reference/reproducibility") as visit:
-        told = visit.page.get_by_text(f"Recorded on {record['date']}").inner_text()
+    told = desk.page.get_by_text(f"Recorded on {record['date']}").inner_text()
     for name, text in now.items():
         assert (f"the setting of {name}" in told) == (record["settings"][name] != text)

@@ -8,7 +8,7 @@ from playwright.sync_api import Browser
 from mvtheory.lab.reference import Experiment
 from mvtheory.lab.setting import LabSetting
 
-from .conftest import HTML, tab
+from .conftest import HTML, Visit, at, tab
 
 SMALL = LabSetting(k=4, s=2.0, N=80, m=6, nets=4, n_test=80)
 
@@ -44,6 +44,6 @@ def test_the_page_computes_the_bits_of_python(browser: Browser) -> None:
             assert weights == experiment.done["nets"].W.flatten().tolist()
 
 
-def test_other_pages_do_not_load_it(browser: Browser) -> None:
-    with tab(browser, HTML.as_uri(), "reference/notation") as visit:
-        assert visit.page.evaluate("typeof multiViewLab") == "undefined"
+@at("desk", "reference/notation")
+def test_other_pages_do_not_load_it(desk: Visit) -> None:
+    assert desk.page.evaluate("typeof multiViewLab") == "undefined"

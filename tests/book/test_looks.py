@@ -1,11 +1,9 @@
 """Looks that can be measured: a phone's width, contrast in light and dark, the place of the keyboard."""
 
-from collections.abc import Iterator
-
 import pytest
 from playwright.sync_api import Browser, Page
 
-from .conftest import HTML, PAGES, tab
+from .conftest import HTML, PAGES, Visit, tab
 
 # What has the keyboard, and how that is shown.
 FOCUS = """() => {
@@ -41,15 +39,11 @@ CONTRAST = """() => {
 }"""
 
 
-@pytest.fixture(scope="module", params=PAGES)
-def page(request: pytest.FixtureRequest, browser: Browser) -> Iterator[Page]:
-    """A page in a tab; every test of this module looks at it before the next one is opened."""
-    with tab(browser, HTML.as_uri(), request.param) as visit:
-        yield visit.page
-
-
-def test_the_keyboard_sees_where_it_is(page: Page) -> None:
-    for _ in range(15):
+def test_the_keyboard_sees_where_it_is(desk: Visit) -> None:
+    page = desk.page
+    page.locator("#pst-skip-link a").focus()  # the first
+    assert_focus_is_seen(page)
+    for _ in range(14):
         page.keyboard.press("Tab")
         assert_focus_is_seen(page)
     for control in page.locator(".widget-host :is([role=slider], button)").all():
@@ -64,33 +58,29 @@ def assert_focus_is_seen(page: Page) -> None:
     assert width >= 2, element
 
 
-def test_every_control_has_a_name(page: Page) -> None:
-    nameless = page.locator(".widget-host button:not([aria-label]), .widget-host [role=slider]:not([aria-label])")
+def test_every_control_has_a_name(desk: Visit) -> None:
+    nameless = desk.page.locator(".widget-host button:not([aria-label]), .widget-host [role=slider]:not([aria-label])")
     assert not nameless.count()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_text_stands_out(page: Page, scheme: str) -> None:
-    page.emulate_media(color_scheme=scheme)
-    page.wait_for_selector(f"html[data-theme={scheme}]")
-    page.wait_for_timeout(400)  # colours fade over
-    assert not page.evaluate(CONTRAST)
+def test_text_stands_out(desk: Visit, scheme: str) -> None:
+    desk.look(width=1280, scheme=scheme)
+    assert not desk.page.evaluate(CONTRAST)
 
 
-def test_code_needs_no_sideways_scrolling_on_a_laptop(page: Page) -> None:
-    page.set_viewport_size({"width": 1366, "height": 768})
-    page.wait_for_timeout(200)
-    wide = page.locator("div.cell_input pre").evaluate_all(
+def test_code_needs_no_sideways_scrolling_on_a_laptop(desk: Visit) -> None:
+    desk.look(width=1366, height=768)
+    wide = desk.page.locator("div.cell_input pre").evaluate_all(
         "all => all.filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.innerText.slice(0, 200))"
     )
     assert not wide
 
 
-def test_a_phone_needs_no_sideways_scrolling(page: Page) -> None:
-    page.set_viewport_size({"width": 360, "height": 800})
-    page.wait_for_timeout(200)
-    assert page.evaluate("document.documentElement.scrollWidth") <= 360
-    wide = page.locator("article img, article svg, .widget-host > *").evaluate_all(
+def test_a_phone_needs_no_sideways_scrolling(desk: Visit) -> None:
+    desk.look(width=360, height=800)
+    assert desk.page.evaluate("document.documentElement.scrollWidth") <= 360
+    wide = desk.page.locator("article img, article svg, .widget-host > *").evaluate_all(
         "all => all.filter(e => e.getBoundingClientRect().right > 360).map(e => e.outerHTML.slice(0, 200))"
     )
     assert not wide

@@ -1,33 +1,21 @@
 """Every page, read from the disk and over http: complete, alive, and asking nothing of any other host."""
 
+import json
 import re
-from collections.abc import Iterator
 
 import jupytext
-import pytest
 from playwright.sync_api import Browser, Locator
 
-from .conftest import CHAPTERS, HTML, PAGES, ROOT, Visit, tab
+from .conftest import CHAPTERS, HTML, ROOT, SETTLED, Visit
 
 # What a reader must never see: a directive or role that was not understood, a raw number, a failed cell.
 RAW = re.compile(r"\{glue|:::|```|\{[a-z]+(?::[a-z]+)?\}`|np\.float64\(|Traceback \(most recent call last\)")
 HASH = re.compile(r"[0-9a-f]{20,}|\.(png|svg)$")
+VIEW = '<script type="application/vnd.jupyter.widget-view+json">'
 # The pictures beside a slider, as something that can be compared.
 PICTURES = """host => [...host.querySelectorAll('img, svg, canvas')]
   .filter(picture => !picture.closest('button'))
   .map(picture => picture.src ?? picture.outerHTML).join()"""
-
-
-@pytest.fixture(
-    scope="module",
-    params=[(scheme, name) for scheme in ("file", "http") for name in PAGES],
-    ids=" ".join,
-)
-def visit(request: pytest.FixtureRequest, browser: Browser, http_host: str) -> Iterator[Visit]:
-    """A page in a tab; every test of this module looks at it before the next one is opened."""
-    scheme, name = request.param
-    with tab(browser, HTML.as_uri() if scheme == "file" else http_host, name) as opened:
-        yield opened
 
 
 def test_nothing_raw_is_shown(visit: Visit) -> None:
@@ -40,7 +28,9 @@ def test_nothing_raw_is_shown(visit: Visit) -> None:
 
 
 def test_every_image_loads_and_has_words(visit: Visit) -> None:
-    images = visit.page.locator("img").evaluate_all("images => images.map(i => [i.alt, i.src, i.naturalWidth])")
+    images = visit.page.locator("img:not(.toggler)").evaluate_all(
+        "images => images.map(i => [i.alt, i.src, i.naturalWidth])"
+    )
     assert not [source[:200] for alt, source, width in images if not width], "not loaded"
     assert not [source[:200] for alt, source, width in images if len(alt) < 10 or HASH.search(alt)], "no words"
 
@@ -74,8 +64,26 @@ def test_every_slider_changes_its_picture(visit: Visit) -> None:
 def press(handle: Locator, host: Locator, key: str) -> str:
     """Press a key on a slider's handle, and tell what the figure shows then."""
     handle.press(key)
-    host.page.wait_for_timeout(150)
+    host.page.evaluate(SETTLED)
     return host.evaluate(PICTURES)
+
+
+def test_a_widget_that_cannot_live_leaves_the_others_alive(browser: Browser) -> None:
+    context = browser.new_context(reduced_motion="reduce")
+    page, told = context.new_page(), []
+    page.on("console", lambda message: message.type == "error" and told.append(message.text))
+    text = (HTML / f"{CHAPTERS[1]}.html").read_text(encoding="utf-8")
+    assert text.count(VIEW) == 1
+    dead = {"model_name": "FigureModel", "model_module": "elsewhere", "state": {}}
+    text = text.replace(VIEW, f'{VIEW}{{"model_id": "dead"}}</script>{VIEW}')
+    text = text.replace('"state": {', f'"state": {{"dead": {json.dumps(dead)}, ', 1)
+    file = HTML / CHAPTERS[1]  # beside the page, for its links
+    context.route(f"{file.as_uri()}.html", lambda route: route.fulfill(body=text, content_type="text/html"))
+    page.goto(f"{file.as_uri()}.html")
+    page.wait_for_selector("html[data-widgets=alive]")
+    assert page.locator(".widget-host [role=slider]").count()
+    assert "the widget FigureModel of elsewhere cannot live without a kernel" in "".join(told)
+    context.close()
 
 
 def test_every_player_plays(visit: Visit) -> None:

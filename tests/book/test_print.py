@@ -1,12 +1,11 @@
 """A printed page is light, whole and unfolded."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Page
 
-from .conftest import HTML, PAGES, tab
+from .conftest import Visit
 
 SHEET = 718  # pixels between the margins of A4, 10 mm each
 
@@ -45,11 +44,11 @@ CUT = """() => {
 }"""
 
 
-@pytest.fixture(scope="module", params=PAGES)
-def page(request: pytest.FixtureRequest, browser: Browser) -> Iterator[Page]:
+@pytest.fixture
+def page(phone: Visit) -> Page:
     """A dark page as wide as a sheet."""
-    with tab(browser, HTML.as_uri(), request.param, width=SHEET, dark=True) as visit:
-        yield visit.page
+    phone.look(width=SHEET, scheme="dark")
+    return phone.page
 
 
 def folds(page: Page) -> list[bool]:
@@ -72,8 +71,9 @@ def test_a_dark_page_is_printed_light_and_unfolded_and_stays_as_it_was(page: Pag
 def test_nothing_is_cut_off(page: Page) -> None:
     page.emulate_media(media="print")
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
-    page.wait_for_timeout(200)
-    assert page.evaluate(CUT) == []
+    cut = page.evaluate(CUT)
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert cut == []
 
 
 def test_a_slider_is_printed_as_its_picture_with_a_note(page: Page) -> None:

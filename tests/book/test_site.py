@@ -7,7 +7,7 @@ import pytest
 import yaml
 from playwright.sync_api import Browser
 
-from .conftest import CHAPTERS, CONTENTS, HTML, ROOT, tab
+from .conftest import CHAPTERS, CONTENTS, HTML, ROOT, Visit, at
 
 CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
 BASE = CONFIG["html"]["baseurl"]
@@ -46,7 +46,7 @@ def test_the_page_for_missing_addresses_leads_back_from_any_folder(browser: Brow
     assert not re.findall(r"<(?:link|script|img)\b", text), "it loads nothing, wherever it is served"
 
 
-def test_the_reference_leads_to_the_index_of_names(browser: Browser) -> None:
-    with tab(browser, HTML.as_uri(), "reference/api") as visit:
-        visit.page.locator("article").get_by_role("link", name="index of names").click()
-        visit.page.wait_for_url("**/genindex.html")
+@at("desk", "reference/api")
+def test_the_reference_leads_to_the_index_of_names(desk: Visit) -> None:
+    link = desk.page.locator("article").get_by_role("link", name="index of names")
+    assert link.evaluate("link => link.href") == (HTML / "genindex.html").as_uri()

@@ -1,9 +1,14 @@
 """What tells two computations apart: functions and types by what they do, values by what they hold."""
 
+import builtins
+import io
+import os
+import re
 import runpy
 import subprocess
 import sys
 import textwrap
+import threading
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -204,13 +209,31 @@ def test_arrays_count_by_bits_shape_and_dtype():
 
 
 def test_what_cannot_be_compared_is_refused(tmp_path):
-    import threading
-
     lock = threading.Lock()
     with pytest.raises(TypeError, match=r"cannot be compared between processes: <unlocked _thread\.lock"):
         of(lambda: lock)
     with open(tmp_path / "file", "w") as file, pytest.raises(TypeError, match="cannot be compared between processes"):
         of(file)
+
+
+@pytest.mark.parametrize(
+    ("text", "function", "how"),
+    [
+        ("def f(): return bad", "f", "as 'bad'"),
+        ("def g(): return bad\ndef f(): return g()", "g", "as 'bad'"),
+        ("holder = [bad]\ndef f(): return holder", "f", "as 'holder'"),
+        ("def o(own): return lambda: own\nf = o(bad)", "o.<locals>.<lambda>", "as 'own'"),
+        ("def f(x=bad): return x", "f", "as a default value"),
+        ("def f(*, x=bad): return x", "f", "as a default value"),
+        ("import tests as helpers\ndef f(): return print(helpers)", "f", "as 'helpers'"),
+    ],
+)
+def test_it_is_told_which_function_uses_what_cannot_be_compared_and_by_which_name(text, function, how, tmp_path):
+    told = re.escape(f"the function {function!r} uses, {how}, what has no identity: ") + r".+\. Make it inside the func"
+    with open(tmp_path / "log", "w") as file:
+        for bad in (file, file.buffer, threading.Lock()):
+            with pytest.raises(TypeError, match=told):
+                of(make(text, bad=bad))
 
 
 @pytest.mark.slow
@@ -309,6 +332,11 @@ def test_versions_of_other_packages_count(monkeypatch):
         "from os import environ\ndef f(): return environ['X']",
         "def f():\n from os import environ\n return environ['X']",
         "import os\ndef g(): return os.environ\ndef f(): return g()['X']",
+        "from os import environ as e\ndef f(): return e['X']",
+        "import os\ne = os.environ\ndef f(): return e['X']",
+        "import os\ndef f(e=os.environ): return e['X']",
+        "import os\ndef f(*, e=os.environ): return e['X']",
+        "import os\ndef o(e): return lambda: e['X']\nf = o(os.environ)",
     ],
 )
 def test_what_a_function_reads_in_other_packages_does_not_count_by_its_value(text, monkeypatch):
@@ -322,6 +350,46 @@ def test_a_function_may_write_to_a_stream_of_the_system():
     text = "import sys\ndef f(): print('{}', file=sys.stderr)"
     assert of(make(text.format("a"))) == of(make(text.format("a"))) != of(make(text.format("b")))
     assert of(make("import sys\ndef f(): return sys.stderr")) != of(make("import sys\ndef f(): return sys.stdout"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "from sys import {} as s\ndef f(): print(s)",
+        "import sys\ns = sys.{}\ndef f(): print(s)",
+        "import sys\ndef f(s=sys.{}): print(s)",
+        "import sys\ndef o(s): return lambda: print(s)\nf = o(sys.{})",
+    ],
+)
+def test_a_stream_of_the_system_counts_by_its_name(text, monkeypatch):
+    names = ("stdin", "stdout", "stderr")
+    before = {of(make(text.format(name))) for name in names}
+    assert len(before) == 3
+    for name in names:
+        monkeypatch.setattr(sys, name, io.StringIO())
+    assert {of(make(text.format(name))) for name in names} == before
+    assert {of(make(text.format(f"__{name}__"))) for name in names} == before
+
+
+def test_two_values_that_another_module_holds_are_told_apart():
+    text = "from logging import {} as a\ndef f(): return a"
+    assert of(make(text.format("root"))) == of(make(text.format("root"))) != of(make(text.format("lastResort")))
+
+
+def test_an_environment_that_is_passed_counts_by_its_value(monkeypatch):
+    monkeypatch.setenv("X", "1")
+    before = of({"environment": os.environ})
+    monkeypatch.setenv("X", "2")
+    assert of({"environment": os.environ}) != before
+
+
+def test_what_was_shown_last_counts_by_its_value(monkeypatch):
+    text = "a = {}\ndef f(): return a"
+    one, other = make(text.format([1])), make(text.format([2]))
+    monkeypatch.setattr(builtins, "_", one.__globals__["a"], raising=False)
+    before = of(one)
+    monkeypatch.setattr(builtins, "_", other.__globals__["a"], raising=False)
+    assert of(other) != before
 
 
 def test_a_module_of_the_users_counts_by_what_is_read_in_it(monkeypatch):
