@@ -20,7 +20,7 @@ import scipy  # its submodules load when first used, which keeps this import che
 from jaxtyping import Bool, Float
 
 from mvtheory._arrays import by_draw, check_same_draws, to_labels, to_numpy, to_outputs
-from mvtheory._check import check_int, check_number, check_shape
+from mvtheory._check import check_finite, check_int, check_number, check_shape
 
 __all__ = [
     "Estimate",

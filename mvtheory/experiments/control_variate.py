@@ -7,6 +7,7 @@ this part of the variation can be taken off a measured error without changing it
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
@@ -77,14 +78,18 @@ def adjusted_for_lottery(
     Returns
     -------
     adjusted, raw : Estimate
-        With intervals as :func:`mvtheory.measurement.over_units` has them.
+        With intervals as :func:`mvtheory.measurement.over_units` has them. The adjusted error is a difference of two
+        shares, that of views lost beyond the prediction and that of views found in spite of it; the distances to the
+        ends of their intervals add up in quadrature.
     """
     shares = np.stack([_by_view(draw, part) for draw, part in zip(draws, wrong, strict=True)])
     lacking = np.stack([_all_lack(draw, some) for draw, some in zip(draws, groups, strict=True)])
     expected = np.mean([expected_uncovered(draw, len(some[0])) for draw, some in zip(draws, groups, strict=True)])
     more, less = (over_units(np.clip(sign * (shares - lacking), 0, 1), nets=nets, draws=len(draws)) for sign in (1, -1))
     value = float(expected) + more.value - less.value
-    adjusted = Estimate(value, value - (less.high - less.value), value + (more.high - more.value), nets, len(draws))
+    down = math.hypot(more.value - more.low, less.high - less.value)
+    up = math.hypot(more.high - more.value, less.value - less.low)
+    adjusted = Estimate(value, value - down, value + up, nets, len(draws))
     return adjusted, over_units(shares, nets=nets, draws=len(draws))
 
 

@@ -41,11 +41,13 @@ __all__ = [
     "views_reduced",
 ]
 
-#: Nets of three and four views a class.
-MORE_VIEWS: Mapping[int, Setting] = {M: vary(SETTING, M=M, P=12 * M, members=6, students=0) for M in (3, 4)}
+#: Nets of three and four views a class; four views of each need 64 dimensions.
+MORE_VIEWS: Mapping[int, Setting] = {M: vary(SETTING, M=M, P=12 * M, d=64, members=6, students=0) for M in (3, 4)}
 
 #: The same for the reduction, where nets cost little.
-MORE_VIEWS_REDUCED: Mapping[int, Setting] = {M: vary(NOISE_FREE, M=M, P=12 * M, members=12, students=0) for M in (3, 4)}
+MORE_VIEWS_REDUCED: Mapping[int, Setting] = {
+    M: vary(NOISE_FREE, M=M, P=12 * M, d=64, members=12, students=0) for M in (3, 4)
+}
 
 #: The data sets of the reduction with more views.
 MORE_VIEWS_REDUCED_DRAWS = tuple(range(81, 86))

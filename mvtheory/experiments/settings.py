@@ -79,7 +79,8 @@ class Setting:
             check_int(name, getattr(self, name), low=0)
         for name in ("m", "members", "test_single_view", "test_multi_view"):
             check_int(name, getattr(self, name), low=1)
-        check_int("members", self.members, high=MAX_NETS)
+        for name in ("members", "students"):
+            check_int(name, getattr(self, name), high=MAX_NETS)
         check_number("sigma_0", self.sigma_0, low=0, open_low=True)
         check_number("weight", self.weight, low=0)
         self.rule(1)  # checks what the rule is made of
