@@ -290,9 +290,9 @@ def test_a_sample_can_be_cut():
         ({"M": 1}, ValueError, "M must be an integer >= 2; got 1"),
         ({"C_p": 0}, ValueError, "C_p must be an integer >= 1; got 0"),
         ({"d": 19}, ValueError, r"d \(.*\) must be an integer >= 20; got 19"),
-        ({"P": 19}, ValueError, r"P \(.*\) must be an integer >= 20; got 19"),
-        ({"P": 39, "C_p": 2}, ValueError, r"P \(.*\) must be an integer >= 40; got 39"),
-        ({"P": 21, "C_p": 2, "C_weak": 1}, ValueError, r"P \(.*\) must be an integer >= 22; got 21"),
+        ({"P": 1}, ValueError, r"P \(the patches of a class's M views need room\) must be an integer >= 2; got 1"),
+        ({"P": 5, "C_p": 2, "M": 3}, ValueError, r"P \(.*\) must be an integer >= 6; got 5"),
+        ({"P": 3, "C_p": 2, "C_weak": 1}, ValueError, r"P \(.*\) must be an integer >= 4; got 3"),
         ({"C_weak": 2}, ValueError, "C_weak must be an integer"),
         ({"s": -0.1}, ValueError, r"s must be a finite number in \[0, 10\]; got -0.1"),
         ({"s": 10.5}, ValueError, r"s must be .* got 10.5"),
@@ -347,6 +347,22 @@ def test_orthonormal_frame_refuses(count, d, seed, match):
         orthonormal_frame(count, d, seed=seed)
 
 
+@pytest.mark.parametrize("C_weak", [1, 2, None])
+def test_an_input_whose_views_do_not_fit_is_refused_and_one_that_just_fits_is_not(C_weak):
+    task = MultiView(k=5, P=50, d=16, C_p=3, C_weak=C_weak, s=2.0)
+    present = task.strengths(20, 20, seed=1)[2] > 0
+    views = present.sum((1, 2)) - task.M  # of other classes
+    needed = task.M * task.C_p + int(views.max()) * (C_weak or task.C_p)
+    assert needed < task.M * (task.C_p + (task.k - 1) * (C_weak or task.C_p))  # fewer than all views need
+    few = dataclasses.replace(task, P=needed)
+    data = few.sample(20, 20, seed=1)
+    assert torch.equal(data.present, present)
+    assert (data.patch_view >= 0).sum(1).max() == needed
+    match = rf"P \(an input holds views that fill {needed} patches\) must be an integer >= {needed}; got {needed - 1}"
+    with refused(ValueError, match):
+        dataclasses.replace(task, P=needed - 1).sample(20, 20, seed=1)
+
+
 @pytest.mark.parametrize("M", [2, 3])
 def test_a_balanced_sample_holds_each_stratum_equally(M):
     task = MultiView(k=4, M=M, P=12, d=16, s=2.0)
@@ -357,3 +373,35 @@ def test_a_balanced_sample_holds_each_stratum_equally(M):
     lost = single.strength[torch.arange(12 * M), single.y].argmax(-1)
     assert torch.equal(lost, single.kept)
     assert not torch.equal(data.x, task.sample(8, 12 * M, seed=4, balanced=True).x)
+
+
+@pytest.mark.parametrize("M", [2, 3])
+def test_what_a_balanced_sample_holds_more_of_is_random(M):
+    """Seven multi-view inputs of five classes, and eleven with a single view, whose labels begin where those end."""
+    task, seeds = MultiView(k=5, M=M, P=M * 5, d=20, s=1.0), 2000
+    drawn = [task.strengths(7, 11, seed=seed, balanced=True)[:2] for seed in range(seeds)]
+    counts = torch.stack([y.bincount(minlength=5) for y, _ in drawn])  # 18 labels: four of three classes, three of two
+    assert (counts.sort(1).values == torch.tensor([3, 3, 4, 4, 4])).all()
+    multi = torch.stack([y[:7].bincount(minlength=5) for y, _ in drawn])
+    assert (multi.sort(1).values == torch.tensor([1, 1, 1, 2, 2])).all()
+    by_view = torch.stack([(y * M + kept)[7:].bincount(minlength=5 * M).view(5, M) for y, kept in drawn])
+    assert (by_view.amax(2) - by_view.amin(2) <= 1).all()
+    for j in range(5):
+        assert within((multi[:, j] == 2).double().mean(), 2 / 5, math.sqrt(6 / 25), seeds)
+        first = torch.stack([kept[7:][y[7:] == j][0] for y, kept in drawn])
+        for v in range(M):
+            assert within((first == v).double().mean(), 1 / M, math.sqrt((M - 1) / M**2), seeds)
+    # Which views two classes show first does not hang together, nor a view and the place of its class.
+    y, kept = (torch.stack([part[i][7:] for part in drawn]) for i in (0, 1))
+    same = (kept[:, 0] == kept[:, 1]).double()
+    assert within(same.mean(), 1 / M, math.sqrt((M - 1) / M**2), seeds)
+    chosen = ((kept[:, 0] == 0) & (y[:, 0] == 3)).double()
+    assert within(chosen.mean(), 1 / (5 * M), math.sqrt((5 * M - 1) / (5 * M) ** 2), seeds)
+
+
+def test_one_balanced_single_view_input_is_of_any_class_and_view():
+    task, seeds = MultiView(k=3, P=6, d=8, s=1.0), 1500
+    stratum = [[int(part[-1]) for part in task.strengths(8, 1, seed=seed, balanced=True)[:2]] for seed in range(seeds)]
+    found = torch.tensor([2 * y + kept for y, kept in stratum]).bincount(minlength=6)
+    for count in found:
+        assert within(count / seeds, 1 / 6, math.sqrt(5 / 36), seeds)

@@ -364,7 +364,7 @@ def test_list_names_claims_and_studies(capsys):
         (CLAIM.replace("members = 2", "members = 2.5"), (), "setting.members must be an integer >= 0; got 2.5"),
         (CLAIM.replace("members = 2", 'members = "2"'), (), "setting.members must be a number; got '2'"),
         (CLAIM.replace("members = 2", "members = 0"), (), "setting: members must be an integer >= 1; got 0"),
-        (CLAIM.replace("members = 2", "members = 10_000_000"), (), "ensembles .* must be an integer <= 10000; got"),
+        (CLAIM.replace("members = 2", "members = 10_000_000"), (), "setting: members must be an integer <= 10000; got"),
         (CLAIM.replace("steps = 1", "seed = 1e3"), (), "setting.schedule.seed must be an integer >= 0; got 1000.0"),
         (CLAIM, ("--trust", "."), "--trust is for sweeps; .* has kind 'claim'"),
     ],

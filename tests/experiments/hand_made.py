@@ -5,22 +5,23 @@ from dataclasses import replace
 import torch
 import torch.nn.functional as nnf
 
-from mvtheory import MultiView, PatchNets
+from mvtheory import MultiView, PatchNets, SReLU
 from mvtheory.experiments.nets import Nets
-from mvtheory.experiments.settings import STUDENT_SETTING, Setting
+from mvtheory.experiments.settings import SETTING, Setting
 from mvtheory.run import History
 from mvtheory.training import Schedule
 
-#: Three members and two students on three classes; inputs hold views and nothing else, weak ones of strength 0.3.
+#: Five members and two students on three classes; inputs hold views and nothing else, weak ones of strength 0.3.
 EXACT = replace(
-    STUDENT_SETTING,
+    SETTING,
     task=MultiView(
         k=3, P=8, d=12, s=1.5, weak=(0.3, 0.3), rho=0.0, Gamma=0.1, noise_signal=0.0, noise_background=0.0, frame="axes"
     ),
     n_multi_view=60,
     n_single_view=2,
+    activation=SReLU(q=3, varrho=12.0),
     m=2,
-    members=3,
+    members=5,
     students=2,
     test_single_view=60,
     test_multi_view=90,
@@ -31,7 +32,7 @@ def small(setting: Setting, **change) -> Setting:
     """Return a setting of the book on three classes, whose nets train in a moment."""
     few = {
         "task": MultiView(k=3, P=6, d=12, s=1.0, noise_background=0.2), "n_multi_view": 40, "n_single_view": 1, "m": 3,
-        "members": 3, "averaged": 2, "schedule": Schedule(steps=30, stop_loss=0.5, warn=False),
+        "members": 5, "students": 2, "schedule": Schedule(steps=30, stop_loss=0.5, warn=False),
         "distillation_schedule": Schedule(steps=5, warn=False), "test_single_view": 60, "test_multi_view": 20,
     }  # fmt: skip
     return replace(setting, **few | change)

@@ -15,9 +15,9 @@ from mvtheory.experiments.bagging_boosting import (
 )
 from mvtheory.experiments.base import labelled
 from mvtheory.experiments.classical_study import PLACES, ClassicalStudy, NetVotes
-from mvtheory.experiments.settings import NET_SETTING
+from mvtheory.experiments.settings import SETTING
 
-L = NET_SETTING.members
+L = SETTING.members
 SIZES = np.arange(1, 21)
 
 
@@ -139,6 +139,6 @@ def test_the_table_holds_classical_methods_and_nets():
 def test_a_setting_with_fewer_test_inputs_is_measured_on_all_of_them(monkeypatch):
     seen = []
     monkeypatch.setattr(ClassicalStudy, "run", lambda study: seen.append(study) or classical())
-    few = replace(NET_SETTING, test_single_view=200, test_multi_view=300)
+    few = replace(SETTING, test_single_view=200, test_multi_view=300)
     assert measure("classical-lottery", setting=few, draws=(3, 4)).setting.endswith("changed")
     assert (seen[0].test, seen[0].draws, seen[0].setting) == (200, (3, 4), few)

@@ -10,12 +10,12 @@ from mvtheory import MultiView, Schedule
 from mvtheory.experiments.base import select
 from mvtheory.experiments.classical_study import METHODS, PLACES, ClassicalStudy, NetVotes
 from mvtheory.experiments.nets import Draw, singles
-from mvtheory.experiments.settings import NET_SETTING
+from mvtheory.experiments.settings import SETTING
 
 TASK = MultiView(k=5, P=14, d=30, C_p=2, C_weak=1, s=2.0, weak=(0.2, 0.2), Gamma=0.3, noise_background=0.6)
-SMALL = replace(NET_SETTING, task=TASK, n_multi_view=150, n_single_view=2, test_single_view=200, test_multi_view=200)
+SMALL = replace(SETTING, task=TASK, n_multi_view=150, n_single_view=2, test_single_view=200, test_multi_view=200)
 STUDY = ClassicalStudy(setting=SMALL, test=200, bags=8, sets=2, rounds=20, depth=2, fixed=3, draws=(301, 302))
-FEW = replace(SMALL, members=4, ensembles=1, schedule=Schedule(steps=60, eta=30000.0, warn=False))
+FEW = replace(SMALL, members=4, schedule=Schedule(steps=60, eta=30000.0, warn=False))
 
 
 @pytest.fixture(scope="module")

@@ -28,7 +28,7 @@ from mvtheory.measurement import error_rate
 SMALL = LazyStudy(
     setting=Setting(
         task=MultiView(k=3, P=8, d=12, s=1.0), n_multi_view=28, n_single_view=2,
-        m=2, sigma_0=0.1, members=2, students=1, averaged=2,
+        m=2, sigma_0=0.1, members=2, students=1,
         activation=SReLU(3, 4.0), schedule=Schedule(steps=15, stop_loss=0),
         distillation_schedule=Schedule(steps=5, stop_loss=0), test_single_view=60, test_multi_view=30,
     ),

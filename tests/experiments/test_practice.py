@@ -14,11 +14,11 @@ from mvtheory.experiments import measure, practice
 from mvtheory.experiments.base import select
 from mvtheory.experiments.nets import Draw, singles
 from mvtheory.experiments.practice import DigitModels, MixtureNets, digit_split, mixture_diagnoses, views_diagnoses
-from mvtheory.experiments.settings import NET_SETTING
+from mvtheory.experiments.settings import SETTING
 from mvtheory.model import PatchNets
 from mvtheory.training import Schedule, train
 
-SMALL = small(NET_SETTING, ensembles=1)
+SMALL = small(SETTING)
 MIXTURE = MixtureNets((1, 2), n=100, test=50, nets=3, m=2, schedule=Schedule(steps=20, warn=False))
 
 
@@ -39,7 +39,7 @@ def test_views_by_hand():
     claim = measure("practice-views", draws=[1, 2], setting=SMALL)
     by_hand = [removed(nets.outputs["single-view"], nets.labels("single-view")) for nets in runs]
     assert claim.measured.value == pytest.approx(np.mean(by_hand))
-    assert (claim.measured.nets, claim.measured.draws) == (6, 2)
+    assert (claim.measured.nets, claim.measured.draws) == (10, 2)
     assert claim.seconds == sum(nets.seconds for nets in runs)
 
 

@@ -20,14 +20,14 @@ from mvtheory.experiments.random_features import (
     error_by_visibility,
     kernel_distances,
 )
-from mvtheory.experiments.settings import STUDENT_SETTING, Setting
+from mvtheory.experiments.settings import SETTING, Setting
 from mvtheory.linear.feature_maps import TangentRidge, gaussian_weights, one_hot, relu_features
 from mvtheory.linear.kernels import patch_kernel
 from mvtheory.linear.ridge import Ridge
 
 TASK = MultiView(k=3, P=8, d=12, s=1.0)
-SETTING = Setting(task=TASK, n_multi_view=40, n_single_view=2, sigma_0=0.1, test_single_view=60, test_multi_view=60)
-TANGENT = MultiViewFeatures(draws=(7, 8), kind="tangent", widths=(1, 2), nets=3, setting=SETTING, test=60)
+SMALL = Setting(task=TASK, n_multi_view=40, n_single_view=2, sigma_0=0.1, test_single_view=60, test_multi_view=60)
+TANGENT = MultiViewFeatures(draws=(7, 8), kind="tangent", widths=(1, 2), nets=3, setting=SMALL, test=60)
 RELU = replace(TANGENT, kind="ReLU", widths=(3, 8))
 
 
@@ -52,8 +52,8 @@ def test_the_growing_ensemble_leads_from_a_model_to_the_ensemble(study, stratum)
 
 def test_tangent_models_are_fitted_with_the_chosen_ridge():
     """Each fit once more for the second data set, with what the labels say of its axes."""
-    data, draw = TANGENT.run().sel(draw=8, width=2), Draw(8, SETTING)
-    start = Draw(8, replace(SETTING, m=2)).init(0, 3)
+    data, draw = TANGENT.run().sel(draw=8, width=2), Draw(8, SMALL)
+    start = Draw(8, replace(SMALL, m=2)).init(0, 3)
     ridge = {name: float(value) for name, value in zip(data["fit"].values, data["ridge"].values, strict=True)}
     target, test = one_hot(draw.train.y, 3), draw.test_single_view
     single = TangentRidge(start, draw.train.x, ridge=ridge["single"]).fit(target)
@@ -65,7 +65,7 @@ def test_tangent_models_are_fitted_with_the_chosen_ridge():
 
 
 def test_random_relu_models_are_fitted_with_the_chosen_ridge():
-    data, draw = RELU.run().sel(draw=7, width=8), Draw(7, SETTING)
+    data, draw = RELU.run().sel(draw=7, width=8), Draw(7, SMALL)
     w = gaussian_weights(3, 8, 12, seed=draw.seed + 10_000)
     ridge = float(data["ridge"].sel(fit="single"))
     weights = Ridge(relu_features(w, draw.train.x)).solve(one_hot(draw.train.y, 3)[:, None], ridge)
@@ -94,7 +94,7 @@ def test_equal_outputs_are_an_error_on_every_view():
 
 @pytest.mark.parametrize(("kind", "order"), [("ReLU", 1), ("tangent", 2)])
 def test_kernels_approach_their_limit_like_one_over_the_root(kind, order):
-    x = STUDENT_SETTING.task.sample(8, seed=0).x
+    x = SETTING.task.sample(8, seed=0).x
     limit = patch_kernel(x, x, order, tangent=kind == "tangent")
     few, many = (np.square(kernel_distances(x, n, kind, limit, models=100)).mean() for n in (64, 1024))
     assert many < 0.01
@@ -120,7 +120,7 @@ def test_claims_compare_the_methods_that_they_name(claim, first, second, kind, d
     study = small if digits else {"tangent": TANGENT, "ReLU": RELU}[kind]
     module = digit_features if digits else random_features
     monkeypatch.setitem(module.STUDIES, kind, study)
-    options = {"draws": study.draws} if digits else {"draws": study.draws, "setting": SETTING}
+    options = {"draws": study.draws} if digits else {"draws": study.draws, "setting": SMALL}
     id = claim + "-relu" * (kind == "ReLU") + "-digits" * digits
     measured = measure(id, **options).measured
     data = study.run().isel(width=0).sel(stratum="single-view")
