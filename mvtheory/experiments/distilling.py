@@ -166,7 +166,8 @@ def train_students(
     G : Tensor, shape [n, k] or [L, n, k], or None
         The teacher's outputs on all training inputs, for all students or for each; None: labels alone.
     rule : Rule, optional
-        How a student is compared with its teacher; by default the on/off rule for a teacher that is one net.
+        How a student is compared with its teacher; by default the on/off rule for a teacher that is one net, and for
+        students that begin after the labels.
     part : slice
         Training inputs that are used.
     **changes
@@ -179,7 +180,7 @@ def train_students(
     s, objective = draw.setting, None
     if G is not None:
         G = G.expand(len(start), -1, -1)[:, part]
-        objective = Distillation(draw.train.y[part], G, rule or s.rule(1), s.weight)
+        objective = Distillation(draw.train.y[part], G, rule or s.rule(1, "labels"), s.weight)
     return train(start, draw.train[part], objective, replace(s.distillation_schedule, **changes)).nets
 
 

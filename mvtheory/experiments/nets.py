@@ -23,7 +23,7 @@ from mvtheory.data import MultiView, Sample
 from mvtheory.distillation import Distillation, Rule
 from mvtheory.ensemble import AverageCrossEntropy, average
 from mvtheory.experiments.base import DRAWS
-from mvtheory.experiments.settings import SETTING, Setting
+from mvtheory.experiments.settings import SETTING, STARTS, Setting
 from mvtheory.measurement import error_rate, wrong
 from mvtheory.model import PatchNets, SReLU
 from mvtheory.persistence.store import LockedError, StoreError, cached
@@ -205,14 +205,14 @@ def distilled_students(
     Nets
     """
     check_choice("teacher", teacher, ("ensemble", "single"))
-    start = check_choice("start", start or {"ensemble": "random", "single": "labels"}[teacher], ("random", "labels"))
+    start = check_choice("start", start or {"ensemble": "random", "single": "labels"}[teacher], STARTS)
     s = draw.setting
     if teacher == "single":
         check_int(
             "draw.setting.students (half of the members, to have a teacher each)", s.students, high=s.members // 2
         )
     base = singles(draw, wait=wait)
-    rule = rule or s.rule(s.members if teacher == "ensemble" else 1)
+    rule = rule or s.rule(s.members if teacher == "ensemble" else 1, start)
     begin = lambda: draw.init(s.members, s.students) if start == "random" else base.students.nets  # noqa: E731
     all_same = average(base.outputs["train"]).expand(s.students, -1, -1)
     G = all_same if teacher == "ensemble" else base.teachers.outputs["train"]
