@@ -10,7 +10,16 @@ from reference import refused
 from scipy import stats
 
 from mvtheory import diagnose
-from mvtheory.measurement import Estimate, difference_over_draws, error_rate, over_draws, stratified, wilson, wrong
+from mvtheory.measurement import (
+    Estimate,
+    difference_over_draws,
+    error_rate,
+    over_draws,
+    over_units,
+    stratified,
+    wilson,
+    wrong,
+)
 
 Z = 4  # sigmas of simulation noise that a coverage may miss its bound by
 
@@ -427,3 +436,52 @@ def test_adjusted_fractions_may_leave_the_unit_interval_and_others_may_not():
     assert found.low < 0
     with pytest.raises(ValueError, match=r"values must lie in \[0, 1\] where points are given; got -0.01 to 0.02"):
         over_draws(values, points=1000)
+
+
+# over_units
+
+
+@pytest.mark.parametrize("level", [0.8, 0.95])
+@pytest.mark.parametrize(("failed", "units"), [(0, 1), (1, 1), (0, 320), (1, 320), (7, 320), (3, 8), (319, 320)])
+def test_over_units_is_clopper_and_pearsons_interval_where_units_fail_or_not(failed, units, level):
+    found = over_units(np.arange(units) < failed, level, nets=9, draws=3)
+    exact = stats.binomtest(failed, units).proportion_ci(level, method="exact")
+    assert (found.value, found.low, found.high) == pytest.approx((failed / units, exact.low, exact.high), abs=1e-12)
+    assert (found.nets, found.draws) == (9, 3)
+
+
+def test_units_that_fail_in_part_count_in_part_whatever_the_shape():
+    halves = over_units(torch.full((4, 5), 0.5), nets=1, draws=1)
+    whole = over_units([[1, 0]] * 10, nets=1, draws=1)
+    assert (halves.value, halves.low, halves.high) == pytest.approx((whole.value, whole.low, whole.high))
+    between = over_units([0.5, *[0.0] * 19], nets=1, draws=1)
+    fewer, more = (over_units([number] + [0.0] * 19, nets=1, draws=1).high for number in (0.0, 1.0))
+    assert between.value == 0.025
+    assert fewer < between.high < more
+
+
+@pytest.mark.parametrize("mean", [0.001, 0.01, 0.3])
+@pytest.mark.parametrize("part", ["never", "mostly"])
+def test_over_units_covers(mean, part):
+    """Whole failures vary most: the interval of those that are partial is wider than it has to be."""
+    rng, runs, units, covered = np.random.default_rng(0), 400, 160, 0
+    for _ in range(runs):
+        shares = rng.random(units) < mean if part == "never" else rng.beta(0.2 * mean, 0.2 * (1 - mean), units)
+        found = over_units(shares, nets=1, draws=1)
+        covered += found.low <= mean <= found.high
+    assert covered / runs > 0.95 - noise(0.95, runs)
+
+
+@pytest.mark.parametrize(
+    ("values", "level", "match"),
+    [
+        ([], 0.95, "values must be at least one number, all in"),
+        ([-0.1, 0.5], 0.95, r"values must be at least one number, all in \[0, 1\]; got \[-0.1 +0.5\]"),
+        ([0.5, 1.1], 0.95, r"values must be at least one number, all in \[0, 1\]; got \[0.5 1.1\]"),
+        ([0.5, math.nan], 0.95, "values must be finite; got 1 non-finite"),
+        ([0.5], 1.0, r"level must be a finite number in \(0, 1\); got 1.0"),
+    ],
+)
+def test_over_units_refuses(values, level, match):
+    with pytest.raises(ValueError, match=match):
+        over_units(values, level, nets=1, draws=1)

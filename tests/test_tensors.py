@@ -1,6 +1,8 @@
 """Tensors of other types than the usual: they give the same bits, or an error that names them."""
 
 import dataclasses
+import gc
+import weakref
 
 import jaxtyping
 import numpy as np
@@ -23,6 +25,7 @@ from mvtheory import (
     view_outputs,
 )
 from mvtheory._check import check_labels, check_seed
+from mvtheory._tensors import once_per_tensor
 from mvtheory.controls.no_views import GaussianMixture, flip_labels
 from mvtheory.engine import backend
 from mvtheory.linear.feature_maps import gaussian_weights, one_hot, view_feature_norm
@@ -220,3 +223,59 @@ def test_seeds_beyond_those_of_torch_are_refused():
         PatchNets.init(2, k=3, m=2, d=8, sigma_0=0.1, seed=2**64 - 1)
     with pytest.raises(ValueError, match=f"seed must be an integer <= {2**64 - 1}; got {2**64}"):
         Schedule(seed=2**64)
+
+
+def test_what_is_read_from_a_tensor_is_read_once_and_again_after_a_change_in_place():
+    read = []
+
+    @once_per_tensor
+    def total(x):
+        """Sum."""
+        read.append(len(x))
+        return float(x.sum())
+
+    x, other = torch.ones(3), torch.ones(3)
+    assert [total(x), total(x), total(other), total(x)] == [3.0] * 4
+    assert read == [3, 3]
+    x[0] = 5
+    assert [total(x), total(x)] == [7.0] * 2
+    assert len(read) == 3
+    assert (total.__name__, total.__doc__) == ("total", "Sum.")
+    with torch.inference_mode():
+        y = torch.ones(2)
+        y[0] = 2
+    assert [total(y), total(y)] == [3.0] * 2  # such a tensor does not tell whether it was changed
+    assert len(read) == 5
+
+
+def test_what_was_read_is_forgotten_with_the_tensor():
+    @once_per_tensor
+    def parts(x):
+        return Part()
+
+    class Part:
+        pass
+
+    x = torch.ones(3)
+    kept = weakref.ref(parts(x))
+    assert kept() is parts(x)
+    del x
+    gc.collect()
+    assert kept() is None
+
+
+@pytest.mark.parametrize("name", ["auto", "torch"])
+def test_inputs_that_change_in_place_are_seen_anew_by_the_next_step(name):
+    nets, data = single()
+    data.x[:, 0] = 0
+    with backend(name):
+        before = nets(data.x)
+        data.x[:, 0] = 1
+        after, copied = nets(data.x), nets(data.x.clone())
+        once = train(nets, data, schedule=SHORT).nets.W
+        data.x[:, 0] = 0
+        again = train(nets, data, schedule=SHORT).nets.W
+        assert torch.equal(again, train(nets, dataclasses.replace(data, x=data.x.clone()), schedule=SHORT).nets.W)
+    assert torch.equal(after, copied)
+    assert (after - before).abs().max() > 1e-3
+    assert not torch.equal(once, again)

@@ -240,7 +240,7 @@ def views_of_trained_average(run: Nets) -> tuple[Int[Tensor, "1 k"], Int[Tensor,
 
 def first_view_probability(draw: Draw, count: int = 400) -> Float[Tensor, " k"]:
     """Return the share of other initialisations for which the first view of each class is predicted."""
-    predicted = predict_lottery(draw.init(1000, count), draw.task.views, draw.train)
+    predicted = predict_lottery(draw.init(100_000, count), draw.task.views, draw.train)
     return predicted.eq(0).double().mean(0)
 
 

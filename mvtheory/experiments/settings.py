@@ -65,12 +65,12 @@ class Setting:
     n_multi_view: int = 639
     n_single_view: int = 1
     activation: SReLU = SReLU(q=4, varrho=24.0)
-    m: int = 8
-    sigma_0: float = 0.48
+    m: int = 12
+    sigma_0: float = 0.44
     members: int = 10
     students: int = 4
-    schedule: Schedule = Schedule(steps=1000, stop_loss=0.0001, eta=1e6, max_change=0.15)
-    distillation_schedule: Schedule = Schedule(steps=4000, stop_loss=0.0003, eta=240000.0, max_change=0.1, warn=False)
+    schedule: Schedule = Schedule(steps=1000, stop_loss=0.001, eta=1e6, max_change=0.15)
+    distillation_schedule: Schedule = Schedule(steps=8000, stop_loss=0.0003, eta=240000.0, max_change=0.1, warn=False)
     weight: float = 0.1
     threshold: float = 0.1
     cut: float = 0.4

@@ -1,19 +1,21 @@
 """Averages of nets: closed forms of the law, one way to compute errors by size, and students of chance."""
 
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
 import pytest
 import torch
-from hand_made import small
+from hand_made import answering, small, use
+from scipy.stats import binomtest
 
 from mvtheory.experiments import ensembling, measure
-from mvtheory.experiments.control_variate import lottery_control_variate
-from mvtheory.experiments.nets import Draw, each_draw, singles, trained_average
-from mvtheory.experiments.settings import NET_SETTING
+from mvtheory.experiments.control_variate import expected_uncovered, lottery_control_variate, predicted_views
+from mvtheory.experiments.nets import Draw, each_draw, singles, trained_averages
+from mvtheory.experiments.settings import SETTING
 from mvtheory.measurement import error_rate
 
-SMALL = small(NET_SETTING, ensembles=2)
+SMALL = small(SETTING)
 
 
 @pytest.fixture(autouse=True)
@@ -54,7 +56,7 @@ def test_errors_of_averages_are_means_over_choices():
 
 def test_adjusted_errors_are_raw_ones_minus_the_control_variate():
     raw, adjusted, seconds = ensembling.error_curves((1, 2), SMALL)
-    base, choices = each_draw(singles, (1, 2), SMALL), ensembling.random_choices(6, 3)
+    base, choices = each_draw(singles, (1, 2), SMALL), ensembling.random_choices(5, 5)
     for row, nets in enumerate(base):
         errors = ensembling.average_errors(nets.outputs["single-view"], nets.labels("single-view"), choices)
         np.testing.assert_array_equal(raw[row], errors)
@@ -68,23 +70,68 @@ def test_the_claims_are_means_of_the_curves_and_nothing_is_clipped(monkeypatch):
     raw = np.array([[0.5, 0.25, 0.01], [0.5, 0.26, 0.0]])
     adjusted = raw - np.array([[0, 0, 0.02], [0, 0, 0.01]])
     monkeypatch.setattr(ensembling, "error_curves", lambda draws, setting: (raw, adjusted, 1.0))
-    claim = measure("ensemble", draws=(1, 2), setting=SMALL)
+    claim = measure("law-3", draws=(1, 2), setting=SMALL)
     assert claim.measured.value == pytest.approx(-0.01)
     assert claim.raw.value == pytest.approx(0.005)
-    assert claim.measured.nets == 2 * SMALL.nets
+    assert claim.measured.nets == 10
     factors = [np.sum(row[1:]) / np.sum(row[:-1]) for row in adjusted]
     assert measure("law", draws=(1, 2), setting=SMALL).measured.value == pytest.approx(np.mean(factors))
     assert measure("law-2", draws=(1, 2), setting=SMALL).measured.value == pytest.approx(0.255)
 
 
-def test_a_trained_average_is_compared_with_single_nets_of_the_same_data():
+def test_the_ensemble_of_all_members_is_adjusted_for_the_views_that_they_are_predicted_to_lack(monkeypatch):
+    """The average errs on what no member is predicted to learn, and on all inputs of one view of the first data set."""
+    draws = [Draw(number, replace(SMALL, members=2)) for number in (1, 2)]
+    runs, lacking = [], []
+    for draw in draws:
+        test, views = draw.test_single_view, predicted_views(draw)[0][:2]
+        wrong = (views[:, test.y] != test.kept).all(0)
+        lacking.append(wrong.double().mean())
+        if draw.number == 1:
+            y, kept = next((int(y), int(v)) for y, v, miss in zip(test.y, test.kept, wrong, strict=True) if not miss)
+            wrong = wrong | (test.y == y) & (test.kept == kept)
+        runs.append(answering(draw, torch.stack([wrong] * 2)))
+    use(monkeypatch, ensembling, singles=runs)
+    claim = measure("ensemble", draws=(1, 2), setting=draws[0].setting)
+    units = 2 * 6
+    expected = np.mean([expected_uncovered(draw, 2) for draw in draws])
+    assert claim.raw.value == pytest.approx(np.mean(lacking) + 1 / units)
+    assert claim.measured.value == pytest.approx(expected + 1 / units)
+    more = binomtest(1, units).proportion_ci(method="exact")
+    assert claim.measured.high == pytest.approx(expected + more.high)
+    none = 1 - 0.025 ** (1 / units)
+    assert claim.measured.low == pytest.approx(expected + 1 / units - np.hypot(1 / units - more.low, none))
+    assert (claim.measured.nets, claim.measured.draws, claim.raw.nets, claim.seconds) == (4, 2, 4, 3.0)
+
+
+def test_the_ensemble_is_the_average_of_all_members():
+    claim = measure("ensemble", draws=(1, 2), setting=SMALL)
+    base = each_draw(singles, (1, 2), SMALL)
+    answers = [nets.outputs["single-view"].sum(0).argmax(-1) for nets in base]
+    raw = [(answer != nets.labels("single-view")).double().mean() for answer, nets in zip(answers, base, strict=True)]
+    assert claim.raw.value == pytest.approx(np.mean(raw))
+    variate = [lottery_control_variate(nets.draw, [range(5)]) for nets in base]
+    assert claim.measured.value == pytest.approx(np.mean(raw) - np.mean(variate))
+    assert claim.seconds == sum(nets.seconds for nets in base)
+
+
+def test_trained_averages_are_compared_with_single_nets_of_the_same_data():
     claim = measure("train-average", draws=(1, 2), setting=SMALL)
-    joint, base = each_draw(trained_average, (1, 2), SMALL), each_draw(singles, (1, 2), SMALL)
-    gaps = [a.average_error("single-view") - b.errors("single-view").mean() for a, b in zip(joint, base, strict=True)]
+    joint, base = each_draw(trained_averages, (1, 2), SMALL), each_draw(singles, (1, 2), SMALL)
+    errors = [[nets.average_error("single-view") for nets in some] for some in joint]
+    assert [len(some) for some in errors] == [2, 2]
+    gaps = [np.mean(some) - nets.errors("single-view").mean() for some, nets in zip(errors, base, strict=True)]
     assert claim.measured.value == pytest.approx(np.mean(gaps))
     error = ensembling.trained_average_error((1, 2), SMALL)
-    assert error.value == pytest.approx(np.mean([a.average_error("single-view") for a in joint]))
-    assert (error.nets, claim.measured.nets) == (4, 2 * (2 + 6))
+    assert error.value == pytest.approx(np.mean(errors))
+    assert (error.nets, claim.measured.nets) == (2 * 2 * 5, 2 * (2 * 5 + 5))
+    assert claim.seconds == sum(nets.seconds for some in joint for nets in some)
+
+
+def test_other_initialisations_say_how_likely_the_first_view_is():
+    draw = Draw(1, SMALL)
+    counts = predicted_views(draw)[1]
+    assert ensembling.first_view_probability(draw).tolist() == pytest.approx((counts[:, 0] / 400).tolist())
 
 
 def test_pooled_neurons_give_the_sum_of_the_nets():

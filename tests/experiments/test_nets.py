@@ -10,6 +10,7 @@ from hand_made import small
 
 from mvtheory import training
 from mvtheory.distillation import Distillation, OnOff, Temperature
+from mvtheory.ensemble import AverageCrossEntropy
 from mvtheory.experiments import base
 from mvtheory.experiments.base import DRAWS
 from mvtheory.experiments.nets import (
@@ -17,16 +18,19 @@ from mvtheory.experiments.nets import (
     distilled_students,
     each_draw,
     singles,
-    trained_average,
+    trained_averages,
 )
-from mvtheory.experiments.settings import NET_SETTING, STUDENT_SETTING
+from mvtheory.experiments.settings import SETTING
+from mvtheory.model import PatchNets, SReLU
 from mvtheory.persistence.store import LockedError
 from mvtheory.training import Schedule, train
 
-SMALL = small(STUDENT_SETTING)
+SMALL = small(SETTING)
 LEARNED = replace(
     SMALL,
+    activation=SReLU(q=3, varrho=12.0),
     sigma_0=0.3,
+    threshold=0.3,
     schedule=Schedule(steps=100, stop_loss=0.1, eta=3000.0, max_change=0.3, warn=False),
     distillation_schedule=Schedule(steps=5, eta=100.0, warn=False),
 )
@@ -37,11 +41,23 @@ def own_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("MVTHEORY_CACHE", str(tmp_path))
 
 
-def test_no_seed_serves_twice():
-    most = 100 + max(STUDENT_SETTING.nets, NET_SETTING.nets)
-    seeds = [seed for number in DRAWS for seed in [Draw(number).seed + i for i in range(most)]]
-    assert len(set(seeds)) == len(seeds)
-    assert min(seeds) >= 10**6
+def test_no_seed_serves_twice(monkeypatch):
+    used, init = [], PatchNets.init
+
+    def noted(count, *, seed, **sizes):
+        used.extend(range(seed, seed + count))
+        return init(1, seed=seed, **sizes)
+
+    monkeypatch.setattr(PatchNets, "init", noted)
+    for number in DRAWS:
+        draw = Draw(number)
+        used.extend(draw.seed + i for i in range(5))  # frame, inputs, their order
+        draw.init(0, SETTING.members + SETTING.students)  # the members, and students that begin at random
+        for average in range(1, SETTING.students):  # the first one begins where the members do
+            draw.init(1000 * average, SETTING.members)
+        draw.init(100_000, 400)  # those that say how likely a view is
+    assert len(set(used)) == len(used)
+    assert min(used) >= 10**6
 
 
 def test_a_draw_has_the_sizes_of_its_setting_and_its_own_frame():
@@ -68,34 +84,75 @@ def test_no_test_input_is_a_training_input(kind):
     assert torch.cdist(train, test).min() > 0.1
 
 
-def test_members_and_students_are_nets_that_differ_by_seed_alone():
+def test_members_are_nets_that_differ_by_seed_alone():
     draw = Draw(1, SMALL)
     nets = singles(draw)
     alone = train(draw.init(4, 1), draw.train, None, SMALL.schedule).nets
-    assert len(nets.members.nets) == 3
-    assert len(nets.students.nets) == 2
-    torch.testing.assert_close(nets.students.nets.W[1], alone.W[0], rtol=1e-4, atol=1e-5)
+    assert len(nets.nets) == 5
+    torch.testing.assert_close(nets.nets.W[4], alone.W[0], rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(nets.outputs["single-view"], nets.nets(draw.test_single_view.x))
     wrong = (nets.outputs["multi-view"].argmax(-1) != draw.test_multi_view.y).double().mean(-1)
     np.testing.assert_allclose(nets.errors("multi-view"), wrong)
 
 
-@pytest.mark.parametrize("teacher", ["ensemble", "single"])
-def test_a_student_goes_on_from_its_labels_with_its_teacher(teacher):
+def test_students_of_single_nets_are_the_first_members_and_the_next_ones_teach_them():
+    nets = singles(Draw(1, SMALL))
+    assert torch.equal(nets.students.nets.W, nets.nets.W[[0, 1]])
+    assert torch.equal(nets.teachers.nets.W, nets.nets.W[[2, 3]])
+    for where, F in nets.outputs.items():
+        assert torch.equal(nets.students.outputs[where], F[[0, 1]])
+        assert torch.equal(nets.teachers.outputs[where], F[[2, 3]])
+
+
+def test_an_average_errs_where_the_sum_of_the_outputs_is_not_largest_for_the_label():
+    nets = singles(Draw(1, SMALL))
+    for where in ("train", "single-view", "multi-view"):
+        F, y = nets.outputs[where].double().sum(0), nets.labels(where)
+        wrong = [not all(f[label] > f[j] for j in range(3) if j != label) for f, label in zip(F, y, strict=True)]
+        assert nets.average_wrong(where).tolist() == wrong
+        assert nets.average_error(where) == pytest.approx(np.mean(wrong))
+    assert 0 < nets.average_error("single-view") < 1
+
+
+@pytest.mark.parametrize(
+    ("teacher", "start"), [("ensemble", None), ("single", None), ("ensemble", "labels"), ("single", "random")]
+)
+def test_students_learn_from_their_teachers_and_begin_where_they_should(teacher, start):
     draw = Draw(1, LEARNED)
     base = singles(draw)
     F = base.outputs["train"]
     baseline = (2 / 3) ** 2 / 2  # half of the inputs that hold neither view of a class
-    rule = OnOff(threshold=0.1 if teacher == "ensemble" else 0.3, baseline_quantile=baseline)  # one of three is on
+    # One of five is on.
+    rule = OnOff(0.06 if teacher == "ensemble" else 0.3, cut=0.4, slack=0.7, baseline_quantile=baseline)
+    begins = {"random": draw.init(5, 2), "labels": PatchNets(base.nets.W[:2], LEARNED.activation)}
 
-    def by_hand(G, weight=LEARNED.weight):
+    def by_hand(G, begin=start or {"ensemble": "random", "single": "labels"}[teacher], weight=LEARNED.weight):
         objective = Distillation(draw.train.y, G, rule, weight)
-        return train(base.students.nets, draw.train, objective, LEARNED.distillation_schedule).nets.W
+        return train(begins[begin], draw.train, objective, LEARNED.distillation_schedule).nets.W
 
-    W = distilled_students(draw, teacher).nets.W
-    torch.testing.assert_close(W, by_hand(torch.stack([F[:3].mean(0)] * 2) if teacher == "ensemble" else F[:2]))
-    for other in (by_hand(F[1:3]), by_hand(F[:2], 1.0), distilled_students(draw, teacher, Temperature()).nets.W):
-        assert (W - other).abs().max() > 0.01
+    W = distilled_students(draw, teacher, start=start).nets.W
+    G = torch.stack([F.mean(0)] * 2) if teacher == "ensemble" else F[2:4]
+    torch.testing.assert_close(W, by_hand(G))
+    others = [by_hand(F[3:5]), by_hand(F[2:4].flip(0)), by_hand(G, weight=1.0)]
+    others += [by_hand(G, begin) for begin in ("random", "labels")]
+    gaps = [float((W - other).abs().max()) for other in others]
+    gaps.append(float((W - distilled_students(draw, teacher, Temperature(), start).nets.W).abs().max()))
+    assert sorted(gap > 1e-4 for gap in gaps) == [False, *[True] * 5], gaps  # one of both starts is that of W
+
+
+def test_students_of_different_kinds_are_kept_apart():
+    draw = Draw(1, LEARNED)
+    found = [distilled_students(draw, who, start=start) for who in ("ensemble", "single") for start in (None, "random")]
+    assert torch.equal(found[0].nets.W, found[1].nets.W)  # the ensemble's begin at random anyway
+    assert len({nets.nets.W.sum().item() for nets in found}) == 3
+
+
+def test_single_teachers_need_as_many_members_as_their_students():
+    five = Draw(1, replace(SMALL, students=3))
+    match = r"students \(half of the members, to have a teacher each\) must be an integer <= 2; got 3"
+    with pytest.raises(ValueError, match=match):
+        distilled_students(five, "single")
+    assert len(distilled_students(five, "ensemble").nets) == 3
 
 
 def test_what_was_trained_once_is_not_trained_again(monkeypatch):
@@ -153,22 +210,31 @@ def test_draws_that_another_process_has_in_hand_come_last():
     assert calls == [(1, False), (2, False), (1, True)]
 
 
-def test_a_trained_average_starts_from_the_first_seeds():
+def test_trained_averages_are_as_many_as_students_of_as_many_nets_as_the_ensemble():
     draw = Draw(1, SMALL)
-    W = trained_average(draw).nets.W
-    moved = [W - draw.init(first, SMALL.averaged).W for first in (0, SMALL.averaged)]
-    assert moved[0].norm() < 0.9 * moved[1].norm()
+    found = trained_averages(draw)
+    assert [len(nets.nets) for nets in found] == [5, 5]
+    for nets, first in zip(found, (0, 1000), strict=True):  # the first begins where the members do
+        by_hand = train(draw.init(first, 5), draw.train, AverageCrossEntropy(draw.train.y), SMALL.schedule).nets
+        torch.testing.assert_close(nets.nets.W, by_hand.W)
+    assert (found[0].nets.W - found[1].nets.W).abs().max() > 0.1
+    assert trained_averages(Draw(1, replace(SMALL, students=0))) == []
 
 
 def test_full_mode_takes_five_times_the_data_sets_and_begins_with_the_same(monkeypatch):
     def draws(mode):
         """Execute the module anew, as a process with this environment does when it imports it."""
         monkeypatch.setenv("MVTHEORY_FULL", mode)
-        return runpy.run_path(base.__file__)["DRAWS"]
+        module = runpy.run_path(base.__file__)
+        return module["DRAWS"], module["STUDENT_DRAWS"]
 
-    usual, full = draws("0"), draws("1")
-    assert len(full) == 5 * len(usual)
-    assert full[: len(usual)] == usual
+    for usual, full in zip(draws("0"), draws("1"), strict=True):
+        assert len(full) == 5 * len(usual)
+        assert full[: len(usual)] == usual
+    (everything, some), (everything_full, some_full) = draws("0"), draws("1")
+    assert everything == tuple(range(5001, 5017))
+    assert some == everything[:5]
+    assert some_full == everything_full[:25]
     with pytest.raises(ValueError, match="environment variable MVTHEORY_FULL must be one of '0', '1'; got 'yes'"):
         draws("yes")
 
@@ -176,18 +242,9 @@ def test_full_mode_takes_five_times_the_data_sets_and_begins_with_the_same(monke
 def test_bad_input_is_named():
     with pytest.raises(ValueError, match=r"teacher must be one of 'ensemble', 'single'; got 'crowd'"):
         distilled_students(Draw(1, SMALL), "crowd")
+    with pytest.raises(ValueError, match=r"start must be one of 'random', 'labels'; got 'teacher'"):
+        distilled_students(Draw(1, SMALL), "single", start="teacher")
     with pytest.raises(ValueError, match=r"number must be an integer >= 1; got 0"):
         Draw(0)
     with pytest.raises(ValueError, match="where must be one of"):
         singles(Draw(1, SMALL)).errors("validation")
-
-
-def test_a_draw_can_have_several_disjoint_ensembles():
-    two = Draw(1, replace(SMALL, ensembles=2))
-    nets, one = singles(two), singles(Draw(1, SMALL))
-    assert len(nets.nets) == 2 * SMALL.members + SMALL.students
-    first, second = nets.ensembles
-    torch.testing.assert_close(first.nets.W, one.members.nets.W)  # the same seeds, in a larger stack
-    torch.testing.assert_close(second.nets.W[: SMALL.students], one.students.nets.W)
-    assert torch.equal(nets.students.nets.W, nets.nets.W[2 * SMALL.members :])
-    assert torch.equal(nets.members.nets.W, first.nets.W)
