@@ -57,8 +57,8 @@ class LabSetting:
 
     The first fields are the reader's, see :data:`FIELDS`.
     Defaults are a world in which a browser trains ten nets in a moment: fewer classes than
-    :data:`mvtheory.experiments.settings.SETTING`, a lower power, and no noise. The slack is large: a student's own views
-    stay above the threshold, so that it can be a teacher in its turn.
+    :data:`mvtheory.experiments.settings.SETTING`, a lower power, and no noise. The slack is large: a student's own
+    views stay above the threshold, so that it can be a teacher in its turn.
 
     Parameters
     ----------
