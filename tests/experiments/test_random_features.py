@@ -92,13 +92,16 @@ def test_equal_outputs_are_an_error_on_every_view():
     assert (_wrong_by_view(torch.zeros(2, 60, 3), single) == 1).all()
 
 
-@pytest.mark.parametrize(("kind", "order"), [("ReLU", 1), ("tangent", 2)])
-def test_kernels_approach_their_limit_like_one_over_the_root(kind, order):
+# High powers of Gaussians have heavy tails.
+@pytest.mark.parametrize(
+    ("kind", "order", "near", "rel"), [("ReLU", 1, 0.01, 0.2), ("tangent", SETTING.activation.q - 1, 0.1, 0.4)]
+)
+def test_kernels_approach_their_limit_like_one_over_the_root(kind, order, near, rel):
     x = SETTING.task.sample(8, seed=0).x
     limit = patch_kernel(x, x, order, tangent=kind == "tangent")
     few, many = (np.square(kernel_distances(x, n, kind, limit, models=100)).mean() for n in (64, 1024))
-    assert many < 0.01
-    assert few / many == pytest.approx(16, rel=0.2)
+    assert many < near
+    assert few / many == pytest.approx(16, rel=rel)
 
 
 def test_every_claim_has_an_estimator():
@@ -120,10 +123,11 @@ def test_claims_compare_the_methods_that_they_name(claim, first, second, kind, d
     study = small if digits else {"tangent": TANGENT, "ReLU": RELU}[kind]
     module = digit_features if digits else random_features
     monkeypatch.setitem(module.STUDIES, kind, study)
+    monkeypatch.setitem(random_features.NARROW, kind, study.widths[-1])
     options = {"draws": study.draws} if digits else {"draws": study.draws, "setting": SMALL}
     id = claim + "-relu" * (kind == "ReLU") + "-digits" * digits
     measured = measure(id, **options).measured
-    data = study.run().isel(width=0).sel(stratum="single-view")
+    data = study.run().isel(width=-1).sel(stratum="single-view")
     assert measured.value == pytest.approx(float(data[first].mean() - data[second].mean()), abs=1e-12)
     assert measured.nets == 2 * study.nets
 
