@@ -7,7 +7,7 @@
    :panels: race errors
    ```
 
-The argument is a preset; without one the lab begins with the book's setting. The options name the numbers that may be
+The argument is a preset; without one the lab begins with the first. The options name the numbers that may be
 changed and the charts that are shown, all of them by default. With ``:address:`` the page's address holds the setting.
 """
 

@@ -47,7 +47,7 @@ class PhaseDiagram(Experiment):
     draws: tuple[int, ...] = (51,)
     q: tuple[int, ...] = (2, 3, 4)
     scale: tuple[float, ...] = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
-    varrho: tuple[float, ...] = (0.75, 1.5, 3.0, 6.0, 12.0)
+    varrho: tuple[float, ...] = (1.5, 3.0, 6.0, 12.0, 24.0)
     nets: int = 4
     steps: int = 800
     setting: Setting = NOISE_FREE

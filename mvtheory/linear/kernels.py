@@ -30,10 +30,10 @@ def arc_cosine(x: Float[Tensor, "a d"], y: Float[Tensor, "b d"], order: int) -> 
     Parameters
     ----------
     x, y : Tensor, shapes [a, d] and [b, d]
-    order : {0, 1, 2}
-        The power n: 0 for the slope of the ReLU, 1 for the ReLU, 2 for its square.
+    order : {0, 1, 2, 3}
+        The power n: 0 for the slope of the ReLU, 1 for the ReLU, 2 for its square, 3 for its cube.
     """
-    check_choice("order", order, (0, 1, 2))
+    check_choice("order", order, (0, 1, 2, 3))
     check_shape("y", y, ("b", check_shape("x", x, ("a", "d"))["d"]))
     lengths = x.norm(dim=1)[:, None] * y.norm(dim=1)
     cos = (x @ y.T / lengths.clamp(min=torch.finfo(x.dtype).tiny)).clamp(-1, 1)
@@ -42,6 +42,7 @@ def arc_cosine(x: Float[Tensor, "a d"], y: Float[Tensor, "b d"], order: int) -> 
         0: torch.pi - theta,
         1: sin + (torch.pi - theta) * cos,
         2: 3 * sin * cos + (torch.pi - theta) * (1 + 2 * cos**2),
+        3: sin * (4 + 11 * cos**2) + (torch.pi - theta) * (9 + 6 * cos**2) * cos,
     }[order]
     return lengths**order * J / torch.pi
 
@@ -61,7 +62,7 @@ def patch_kernel(
     ----------
     x, y : Tensor, shapes [n, P, d] and [j, P2, d]
         Inputs.
-    order : {0, 1, 2}
+    order : {0, 1, 2, 3}
         Order of the arc-cosine kernel.
     tangent : bool
         Whether to weight each pair of patches by its inner product.

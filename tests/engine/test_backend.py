@@ -14,12 +14,15 @@ from reference import refused, small_problem
 
 import mvtheory
 from mvtheory import CrossEntropy, MultiView, PatchNets, Schedule, SReLU, train
+from mvtheory.distillation import Distillation, OnOff
 from mvtheory.engine import backend
 from mvtheory.engine.choice import chosen
+from mvtheory.engine.compiled import Gate
 from mvtheory.engine.tiles import WIDE
 from mvtheory.persistence import sources
 from mvtheory.reduced.reduction import reduce_to_all_views, reduce_to_own_views
 from mvtheory.reduced.sparse_training import train_reduced
+from mvtheory.training import loss_and_gradient
 
 wide = pytest.mark.skipif(not WIDE, reason="needs vectors of 256 bits")
 VIEWS = MultiView(k=3, P=6, d=8, s=1).views.double()
@@ -356,3 +359,39 @@ def test_own_view_nets_read_no_memory_that_is_not_theirs():
     wider = torch.cat([reduced.x, reduced.x], 1)
     with refused(ValueError, r"x must have shape \[n, 3, 2, 2\]"):
         small.gradient(wider, lambda rows, F: F)
+
+
+class _OnlyUp(OnOff):
+    """The on/off rule without its gradient downwards."""
+
+    def __call__(self, F, G):
+        penalty, output_grad = super().__call__(F, G)
+        return penalty, output_grad.clamp(max=0)
+
+
+@wide
+def test_compiled_code_serves_the_rules_and_objectives_that_it_knows_and_calls_all_others():
+    nets, data = small_problem(sigma_0=2.0)
+    n, (L, k) = len(data), nets.W.shape[:2]
+    G = torch.randn(L, n, k, dtype=nets.W.dtype, generator=torch.Generator().manual_seed(1))
+    rows, stack = torch.arange(n), torch.arange(L)
+    gradients = {}
+    for rule in (OnOff(0.1, 0.7, 0.4), _OnlyUp(0.1, 0.7, 0.4)):
+        for name in ("auto", "torch"):
+            with backend(name):
+                objective = Distillation(data.y, G, rule, 3.0)
+                gradients[type(rule), name] = loss_and_gradient(nets, data.x, objective, rows, stack)[1]
+        torch.testing.assert_close(gradients[type(rule), "auto"], gradients[type(rule), "torch"])
+    assert (gradients[OnOff, "auto"] - gradients[_OnlyUp, "auto"]).abs().max() > 1e-3
+
+
+@wide
+def test_a_gate_fits_the_outputs():
+    nets, data = small_problem()
+    on = torch.ones(len(data), *nets.W.shape[:2], dtype=torch.bool)
+    for bad, error, match in [
+        (on[:5], ValueError, r"gate.on must have shape \[24, 3, 3\]"),
+        (on.float(), TypeError, "gate.on must have a dtype among torch.bool"),
+    ]:
+        with refused(error, match):
+            nets.label_gradient(data.x, data.y, gate=Gate(bad, 0.5, 0.5, 1.0))

@@ -140,7 +140,7 @@ def test_the_address_holds_the_setting(open_lab: OpenLab) -> None:
 @pytest.mark.parametrize("hash", ["#lab?k=1000", "#lab?q=2.5", "#lab?k=4&s=9", "#lab?k=x", "#lab?", "#section"])
 def test_an_address_that_is_not_allowed_is_not_taken(open_lab: OpenLab, hash: str) -> None:
     page = open_lab(hash=hash)
-    assert page.get_by_label("Preset: what it shows").input_value() == "the book's setting"
+    assert page.get_by_label("Preset: what it shows").input_value() == "two views"
 
 
 def test_presets_set_all_inputs(open_lab: OpenLab) -> None:

@@ -8,7 +8,6 @@ import torch
 from reference import refused
 
 from mvtheory import AverageCrossEntropy, Distillation, OnOff, error_rate, learned_views, train
-from mvtheory.experiments.settings import STUDENT_SETTING
 from mvtheory.lab import reference as lab
 from mvtheory.lab.setting import FIELDS, PHASES, PRESETS, LabSetting, page
 from mvtheory.model import SReLU
@@ -152,19 +151,10 @@ def test_each_generation_begins_with_the_students_of_the_last():
     assert experiment.results().predicted.tolist() == [0.25, 0.125]
 
 
-def test_the_default_is_the_setting_of_the_book():
-    book, ours = STUDENT_SETTING, LabSetting()
-    task = book.task
-    assert (ours.k, ours.M, ours.s, ours.rho, ours.Gamma) == (task.k, task.M, task.s, task.rho, task.Gamma)
-    assert (ours.C_p, ours.C_weak, ours.weak) == (task.C_p, task.C_weak, *set(task.weak))
-    assert (ours.main_low, ours.main_high) == task.main
-    assert (ours.q, ours.varrho) == (book.activation.q, book.activation.varrho)
-    assert (ours.m, ours.sigma_0, ours.nets) == (book.m, book.sigma_0, book.members)
-    assert ours.schedule == book.schedule
-    assert replace(ours.student_schedule, warn=False) == book.distillation_schedule
-    rule = book.rule(1)
-    assert (ours.threshold, ours.cut, ours.weight) == (rule.threshold, rule.cut, book.weight)
-    assert rule.slack * rule.cut < ours.threshold < ours.slack * ours.cut  # so that students can be teachers
+def test_students_can_be_teachers():
+    """Their own views stay above the threshold where the rule lowers them, so that they count as on."""
+    for setting in PRESETS.values():
+        assert setting.threshold < setting.slack * setting.cut
 
 
 def test_students_of_students_hold_three_lotteries():
@@ -194,7 +184,7 @@ def test_presets_begin_where_inputs_allow():
 
 # (method, least, most) of the error on single-view inputs.
 SHOWN = {
-    "the book's setting": [("single net", 0.45, 0.51), ("average of 2", 0.22, 0.28), ("average of 10", 0, 0.01)],
+    "two views": [("single net", 0.45, 0.51), ("average of 2", 0.22, 0.28), ("average of 10", 0, 0.01)],
     "plain ReLU": [("single net", 0, 0.01)],
     "q = 2": [("single net", 0, 0.1)],
     "large start": [("single net", 0, 0.1), ("average of 10", 0, 0.001)],

@@ -21,7 +21,7 @@ def x() -> Tensor:
     return TASK.sample(4, seed=0).x.double()
 
 
-@pytest.mark.parametrize("order", [0, 1, 2])
+@pytest.mark.parametrize("order", [0, 1, 2, 3])
 @pytest.mark.parametrize("theta", [0.0, 0.4, math.pi / 2, 2.5, math.pi])
 def test_arc_cosine_is_twice_a_gaussian_average(order: int, theta: float) -> None:
     """E over the plane of the two vectors, by numerical integration over the angle of w."""
@@ -41,10 +41,10 @@ def test_arc_cosine_is_twice_a_gaussian_average(order: int, theta: float) -> Non
 
 
 def test_arc_cosine_of_a_vector_with_itself() -> None:
-    """2 E[z_+^(2n)] = E[z^(2n)] for a Gaussian z: 1, s^2, 3 s^4."""
+    """2 E[z_+^(2n)] = E[z^(2n)] for a Gaussian z: 1, s^2, 3 s^4, 15 s^6."""
     x = torch.tensor([[3.0, 4.0]], dtype=torch.float64)
-    values = [float(arc_cosine(x, x, order)) for order in (0, 1, 2)]
-    np.testing.assert_allclose(values, [1.0, 25.0, 3 * 625.0], rtol=1e-6)
+    values = [float(arc_cosine(x, x, order)) for order in (0, 1, 2, 3)]
+    np.testing.assert_allclose(values, [1.0, 25.0, 3 * 625.0, 15 * 15625.0], rtol=1e-6)
 
 
 def mean_of(kernels: Tensor) -> tuple[Tensor, Tensor]:
@@ -58,7 +58,7 @@ def test_relu_features_have_the_closed_limit(x: Tensor) -> None:
     assert ((mean - patch_kernel(x, x, 1)).abs() < 4.5 * error).all()
 
 
-@pytest.mark.parametrize("q", [1, 2, 3])
+@pytest.mark.parametrize("q", [1, 2, 3, 4])
 def test_tangent_features_have_the_closed_limit(x: Tensor, q: int) -> None:
     sigma_0, varrho, m = 1e-3, 4.0, 50
     activation = SReLU(q=q, varrho=varrho)
@@ -89,8 +89,8 @@ def test_kernel_ridge_is_ridge_regression_on_features() -> None:
 
 
 def test_faulty_inputs_are_refused(x: Tensor) -> None:
-    with pytest.raises(ValueError, match="order must be one of 0, 1, 2; got 3"):
-        arc_cosine(x[0], x[0], 3)
+    with pytest.raises(ValueError, match="order must be one of 0, 1, 2, 3; got 4"):
+        arc_cosine(x[0], x[0], 4)
     with pytest.raises(ValueError, match="x must be finite"):
         patch_kernel(x / 0, x, 1)
     with pytest.raises(ValueError, match="number of held-out inputs must be"):
