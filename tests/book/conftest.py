@@ -19,9 +19,15 @@ HTML = ROOT / "_build/html"
 TOC = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
 CONTENTS = [
     TOC["root"],
-    *(page["file"].removesuffix(".md") for part in TOC["parts"] for page in part["chapters"]),
+    *(
+        page["file"].removesuffix(".md")
+        for part in TOC["parts"]
+        for chapter in part["chapters"]
+        for page in [chapter, *chapter.get("sections", [])]
+    ),
 ]
 CHAPTERS = [name for name in CONTENTS if name.startswith("chapters/")]
+EXECUTED = [name for name in CONTENTS if name in {"index", "setting", *CHAPTERS}]
 PAGES = [*CONTENTS, "genindex", "search"]
 ALL = [*PAGES, "py-modindex", "prf-prf"]
 

@@ -12,7 +12,7 @@ from mvtheory.experiments.predictions import CLAIMS
 from mvtheory.experiments.settings import NET_SETTING, STUDENT_SETTING
 from mvtheory.measurement import Estimate
 
-from .conftest import CHAPTERS, ROOT, Visit, at
+from .conftest import EXECUTED, ROOT, Visit, at
 
 INTERVAL = {"type": "array", "items": {"type": ["number", "null"]}, "minItems": 2, "maxItems": 2}
 CLAIM = {
@@ -111,7 +111,7 @@ def test_numbers_on_pages_are_those_of_the_file(desk: Visit, claims: list[dict])
 
 def test_every_executed_page_has_its_seconds(book: Path) -> None:
     told = json.loads((book.parent / "execution.json").read_text(encoding="utf-8"))
-    assert list(told["seconds"]) == ["index", *CHAPTERS]
+    assert list(told["seconds"]) == EXECUTED
     assert all(seconds > 0 for seconds in told["seconds"].values())
 
 
