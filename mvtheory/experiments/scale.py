@@ -75,7 +75,7 @@ def law(
     s: float | int = 6.0,
     m: int = 8,
     q: int = 4,
-    varrho: float | int = 12.0,
+    varrho: float | int = 24.0,
     sigma_0: float | int = 0.6,
     max_change: float | int = 0.7,
     seed: int,
