@@ -60,7 +60,7 @@ n_multi_view = 60
 n_single_view = 0
 test_single_view = 100
 test_multi_view = 100
-schedule = {steps = 1, warn = false}
+schedule = {steps = 1, eta = 0.1, warn = false}
 task = {k = 3, s = 1.0, weak = [0.2, 0.3]}
 """
 

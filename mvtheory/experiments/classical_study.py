@@ -85,7 +85,7 @@ class ClassicalStudy(Experiment):
     bags: int = 20
     sets: int = 3
     rounds: int = 100
-    depth: int = 3
+    depth: int = 5
     fixed: int = 10
     ridge: float = 0.002
     draws: tuple[int, ...] = CLASSICAL_DRAWS

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from typing import Any
 
 from mvtheory.experiments import measure
-from mvtheory.experiments.base import DRAWS
 from mvtheory.experiments.ensembling import trained_average_error
 from mvtheory.experiments.predictions import CLAIMS
 from mvtheory.measurement import Estimate
@@ -15,13 +15,13 @@ __all__ = ["headline"]
 _CLAIMS = {"single": "single", "ensemble": "ensemble", "distilled": "distill", "self-distilled": "self-distill"}
 
 
-def headline(draws: Sequence[int] = DRAWS) -> Mapping[str, tuple[Estimate, tuple[float, float]]]:
+def headline(**options: Any) -> Mapping[str, tuple[Estimate, tuple[float, float]]]:
     """Measure the errors on single-view test inputs of all kinds of nets.
 
     Parameters
     ----------
-    draws : sequence of int
-        Numbers of the data sets.
+    **options
+        What all estimators take, ``draws`` and ``setting``; by default the data sets and the setting of each claim.
 
     Returns
     -------
@@ -29,6 +29,6 @@ def headline(draws: Sequence[int] = DRAWS) -> Mapping[str, tuple[Estimate, tuple
         By the names of :data:`mvtheory.plotting.COLOURS`, the measured error and the range that the theory allows. The
         trained average should err like a single net.
     """
-    claims = {name: measure(id, draws=tuple(draws)) for name, id in _CLAIMS.items()}
+    claims = {name: measure(id, **options) for name, id in _CLAIMS.items()}
     measured = {name: (claim.measured, claim.predicted) for name, claim in claims.items() if claim.measured}
-    return measured | {"trained average": (trained_average_error(tuple(draws)), CLAIMS["single"].predicted)}
+    return measured | {"trained average": (trained_average_error(**options), CLAIMS["single"].predicted)}

@@ -33,7 +33,7 @@ __all__ = ["ESTIMATORS", "DigitModels", "MixtureNets", "digit_split", "mixture_d
 
 @dataclass(frozen=True)
 class MixtureNets(Experiment):
-    """Nets of the book on a mixture of Gaussians, each data set with its own frame: there is no view to miss.
+    """Nets on a mixture of Gaussians, each data set with its own frame: there is no view to miss.
 
     :meth:`run` returns their ``"output"``, axes ``net``, ``input`` and ``class``, and the ``"label"`` of each input.
 
@@ -53,9 +53,9 @@ class MixtureNets(Experiment):
     n: int = 500
     test: int = 4000
     nets: int = 6
-    m: int = SETTING.m
-    sigma_0: float = SETTING.sigma_0
-    activation: SReLU = SETTING.activation
+    m: int = 8
+    sigma_0: float = 0.06
+    activation: SReLU = SReLU(q=3, varrho=12.0)
     schedule: Schedule = Schedule(steps=300, eta=1e6)
 
     def on(self, number: int) -> xr.Dataset:

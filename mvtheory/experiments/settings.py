@@ -19,7 +19,7 @@ MAX_NETS = 10_000  # of a data set; more are a mistake, and would fill the memor
 
 #: The multi-view distribution of the book.
 TASK = MultiView(
-    k=16, P=24, d=64, C_p=1, s=4.0, main=(1.0, 1.0), weak=(0.4, 0.4), rho=0.01, Gamma=0.4, noise_signal=0.05,
+    k=16, P=24, d=56, C_p=1, s=4.0, main=(1.0, 1.0), weak=(0.4, 0.4), rho=0.01, Gamma=0.4, noise_signal=0.05,
     noise_background=0.55,
 )  # fmt: skip
 
@@ -65,8 +65,8 @@ class Setting:
     n_multi_view: int = 639
     n_single_view: int = 1
     activation: SReLU = SReLU(q=4, varrho=24.0)
-    m: int = 8
-    sigma_0: float = 0.4
+    m: int = 12
+    sigma_0: float = 0.44
     members: int = 10
     students: int = 4
     schedule: Schedule = Schedule(steps=1000, stop_loss=0.001, eta=1e6, max_change=0.15)

@@ -118,11 +118,11 @@ def held_views(views: Mapping[str, Bool[Tensor, "k 2"]], methods: Sequence[str])
     """Draw a row of squares for each net, two for each class: filled where the net has learned the view."""
     fig, ax = figure(height=1.6)
     for row, (held, method) in enumerate(zip(views.values(), methods, strict=True)):
-        classes = range(len(held))
+        classes, size = range(len(held)), min(8, 88 / len(held))
         for j, view in held.nonzero().tolist():
-            ax.plot(j + 0.36 * view - 0.18, row, "s", ms=8, color=COLOURS[method])
+            ax.plot(j + 0.36 * view - 0.18, row, "s", ms=size, color=COLOURS[method])
         for view in (0, 1):
-            hollow: Any = {"ms": 8, "mfc": "none", "mec": INK, "mew": 0.6}
+            hollow: Any = {"ms": size, "mfc": "none", "mec": INK, "mew": 0.6}
             ax.plot([j + 0.36 * view - 0.18 for j in classes], [row] * len(held), "s", **hollow)
     ax.set(xlabel="class (view 1, view 2)", xticks=classes, yticks=range(len(views)), ylim=(len(views) - 0.5, -0.5))
     ax.set_yticklabels(views)

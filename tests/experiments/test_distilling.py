@@ -179,12 +179,12 @@ def test_students_learn_like_those_of_the_book_unless_something_is_changed():
     both = torch.stack([G, G])
     for start in (draw.init(5, 2), base.students.nets):
         of_single = train_students(start, draw, each).W
-        assert torch.equal(of_single, by_hand(start, each, TRAINED.rule(1)))
-        assert not torch.equal(of_single, by_hand(start, each, TRAINED.rule(2)))
-        of_ensemble = train_students(start, draw, G, TRAINED.rule(5)).W
-        assert torch.equal(of_ensemble, by_hand(start, both, TRAINED.rule(5)))
-        some = train_students(start, draw, G, TRAINED.rule(5), slice(20)).W
-        assert torch.equal(some, by_hand(start, both, TRAINED.rule(5), slice(20)))
+        assert torch.equal(of_single, by_hand(start, each, TRAINED.rule(1, "labels")))
+        assert not torch.equal(of_single, by_hand(start, each, TRAINED.rule(2, "labels")))
+        of_ensemble = train_students(start, draw, G, TRAINED.rule(5, "labels")).W
+        assert torch.equal(of_ensemble, by_hand(start, both, TRAINED.rule(5, "labels")))
+        some = train_students(start, draw, G, TRAINED.rule(5, "labels"), slice(20)).W
+        assert torch.equal(some, by_hand(start, both, TRAINED.rule(5, "labels"), slice(20)))
         assert not torch.equal(some, of_ensemble)
         labels = train(start, draw.train, schedule=replace(schedule, steps=9)).nets.W
         assert torch.equal(train_students(start, draw, None, steps=9).W, labels)

@@ -232,7 +232,7 @@ def test_full_mode_takes_five_times_the_data_sets_and_begins_with_the_same(monke
         assert len(full) == 5 * len(usual)
         assert full[: len(usual)] == usual
     (everything, some), (everything_full, some_full) = draws("0"), draws("1")
-    assert everything == tuple(range(6001, 6017))
+    assert everything == tuple(range(5001, 5017))
     assert some == everything[:5]
     assert some_full == everything_full[:25]
     with pytest.raises(ValueError, match="environment variable MVTHEORY_FULL must be one of '0', '1'; got 'yes'"):

@@ -45,8 +45,8 @@ def test_a_claim_is_measured_with_the_options_of_its_estimator(monkeypatch):
 
     monkeypatch.setattr("mvtheory.experiments.single_model.ESTIMATORS", {"single": estimate})
     claim = measure("single")
-    assert (claim.verdict, claim.seconds, claim.raw.value, claim.setting) == ("holds", 3.0, 0.6, "single nets")
-    assert measure("single", draws=(3, 4), setting="mine").setting == "single nets, changed"
+    assert (claim.verdict, claim.seconds, claim.raw.value, claim.setting) == ("holds", 3.0, 0.6, "the book")
+    assert measure("single", draws=(3, 4), setting="mine").setting == "the book, changed"
     assert given == [((1, 2), "the book's"), ((3, 4), "mine")]
 
 

@@ -32,18 +32,20 @@ def test_settings_refuse(change, error, match):
 
 
 def test_the_rule_takes_a_class_as_on_where_one_net_of_the_teacher_has_it_on():
-    rule = SETTING.rule(10)
+    rule = SETTING.rule(10, "random")
     assert rule == OnOff(threshold=0.01, cut=0.4, slack=0.7, baseline_quantile=(12 / 16) ** 2 / 2)
-    assert SETTING.rule(1) == replace(rule, threshold=0.1)
+    assert SETTING.rule(1, "labels") == replace(rule, threshold=0.1, slack=0.95)
     other = {"cut": 0.8, "slack": 0.5}
-    assert replace(SETTING, threshold=0.3, **other).rule(2) == replace(rule, threshold=0.15, **other)
+    assert replace(SETTING, threshold=0.3, **other).rule(2, "random") == replace(rule, threshold=0.15, **other)
     with refused(ValueError, "L must be an integer >= 1; got 0"):
-        SETTING.rule(0)
+        SETTING.rule(0, "random")
+    with refused(ValueError, "start must be one of 'random', 'labels'; got 'zero'"):
+        SETTING.rule(1, "zero")
 
 
-@pytest.mark.parametrize("change", [{"threshold": 0.0}, {"cut": -1.0}, {"slack": 1.5}])
+@pytest.mark.parametrize("change", [{"threshold": 0.0}, {"cut": -1.0}, {"slack": 1.5}, {"slack_after_labels": 1.5}])
 def test_what_the_rule_is_made_of_is_checked_with_the_setting(change):
-    with refused(ValueError, f"{next(iter(change))} must be a finite number"):
+    with refused(ValueError, f"{next(iter(change)).removesuffix('_after_labels')} must be a finite number"):
         replace(SETTING, **change)
 
 
