@@ -123,10 +123,11 @@ def test_claims_compare_the_methods_that_they_name(claim, first, second, kind, d
     study = small if digits else {"tangent": TANGENT, "ReLU": RELU}[kind]
     module = digit_features if digits else random_features
     monkeypatch.setitem(module.STUDIES, kind, study)
+    monkeypatch.setitem(random_features.NARROW, kind, study.widths[-1])
     options = {"draws": study.draws} if digits else {"draws": study.draws, "setting": SMALL}
     id = claim + "-relu" * (kind == "ReLU") + "-digits" * digits
     measured = measure(id, **options).measured
-    data = study.run().isel(width=0).sel(stratum="single-view")
+    data = study.run().isel(width=-1).sel(stratum="single-view")
     assert measured.value == pytest.approx(float(data[first].mean() - data[second].mean()), abs=1e-12)
     assert measured.nets == 2 * study.nets
 

@@ -33,7 +33,7 @@ def test_seeds_are_other_nets_and_draws_other_data():
 
 
 def test_a_large_start_spoils_the_law():
-    assert law(10, sigma_0=12.0, seed=0, draw=531)["average_1"] < 0.35
+    assert law(10, sigma_0=24.0, seed=0, draw=531)["average_1"] < 0.35
 
 
 def test_a_step_is_timed_and_its_products_are_counted():
