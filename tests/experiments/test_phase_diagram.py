@@ -22,7 +22,7 @@ def test_the_map_has_both_sides():
     assert dict(data.sizes) == {"draw": 1, "q": 1, "varrho": 1, "scale": 2}
     assert not data.untrained.any()
     assert select(data, "error", draw=301, q=3, varrho=6.0, scale=0.01) > 0.35
-    assert select(data, "error", draw=301, q=3, varrho=6.0, scale=1.0) < 0.1
+    assert select(data, "error", draw=301, q=3, varrho=6.0, scale=1.0) < 0.2
     again = diagram.run()
     assert again.identical(data)
     assert again.seconds == data.seconds
