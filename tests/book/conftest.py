@@ -94,7 +94,7 @@ class Visit:
         page.on("requestfailed", lambda request: self.errors.append(f"not loaded: {request.url}"))
         page.on(
             "response",
-            lambda answer: answer.ok or self.errors.append(f"{answer.status}: {answer.url}"),
+            lambda answer: answer.ok or answer.status == 304 or self.errors.append(f"{answer.status}: {answer.url}"),
         )
         page.on("console", lambda message: message.type == "error" and self.errors.append(message.text))
         page.on("pageerror", lambda error: self.errors.append(str(error)))
