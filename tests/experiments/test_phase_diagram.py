@@ -74,7 +74,7 @@ def ensembles(weaken=1.0):
     for number in DRAWS:
         draw = Draw(number, SMALL)
         start = Problem.reduced(draw, 8, weaken_second_view(draw.train, weaken))
-        end = start.trained(Schedule(steps=600, stop_loss=0.1, eta=4800.0))
+        end = start.trained(Schedule(steps=2000, stop_loss=0.1, eta=9600.0))
         errors.append([float(error_rate(average(end.outputs), end.test.y))])
     return errors
 
@@ -83,6 +83,6 @@ def ensembles(weaken=1.0):
 def test_verdicts_turn_when_the_mechanism_is_changed():
     assert verdict(singles(), 0.4, 0.55) == "holds"
     assert verdict(singles(activation=SReLU(2, 12.0)), 0.4, 0.55) == "fails"  # the exponent
-    assert verdict(singles(sigma_0=6.0), 0.4, 0.55) == "fails"  # the small start
+    assert verdict(singles(sigma_0=24.0), 0.4, 0.55) == "fails"  # the small start
     assert verdict(ensembles(), 0, 0.1) == "holds"
     assert verdict(ensembles(weaken=0.6), 0, 0.1) == "fails"  # views of equal strength
