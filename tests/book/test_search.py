@@ -12,9 +12,9 @@ from .conftest import HTML, Visit, tab
 QUERIES = {
     "NTK": "chapters/06-random-features.html#how-do-you-stop-a-net-from-learning-features",
     "neural tangent kernel": "reference/glossary.html",
-    "sigma_0": "setting.html#the-numbers",
-    "σ_0": "setting.html#the-numbers",
-    "σ₀": "setting.html#the-numbers",
+    "sigma_0": "reference/notation.html#nets",
+    "σ_0": "reference/notation.html#nets",
+    "σ₀": "reference/notation.html#nets",
     "how many nets do I need": "chapters/03-ensembling.html#how-much-does-an-average-gain",
     "What is dark knowledge?": "reference/glossary.html",
     "Temperature": "reference/api.html#mvtheory.distillation.Temperature",
