@@ -60,9 +60,10 @@ def adjusted_for_lottery(
 ) -> tuple[Estimate, Estimate]:
     """Return the error of groups of nets on single-view inputs, adjusted for the views that they lack, and raw.
 
-    The unit is a view of a class of one group: its inputs are mostly all right or all wrong. From the share that is
-    wrong, the adjusted error leaves out the views that no net of the group is predicted to learn, and adds how many of
-    these are to be expected over seeds.
+    The unit is a view of a class of one data set: its inputs are mostly all right or all wrong, and groups of one data
+    set, such as students of one teacher, may lack it together. From the share that is wrong, the adjusted error leaves
+    out the views that no net of a group is predicted to learn, and adds how many of these are to be expected over
+    seeds.
 
     Parameters
     ----------
@@ -85,12 +86,13 @@ def adjusted_for_lottery(
     shares = np.stack([_by_view(draw, part) for draw, part in zip(draws, wrong, strict=True)])
     lacking = np.stack([_all_lack(draw, some) for draw, some in zip(draws, groups, strict=True)])
     expected = np.mean([expected_uncovered(draw, len(some[0])) for draw, some in zip(draws, groups, strict=True)])
-    more, less = (over_units(np.clip(sign * (shares - lacking), 0, 1), nets=nets, draws=len(draws)) for sign in (1, -1))
+    parts = (np.clip(sign * (shares - lacking), 0, 1).mean(1) for sign in (1, -1))  # [draws, k, M] each
+    more, less = (over_units(part, nets=nets, draws=len(draws)) for part in parts)
     value = float(expected) + more.value - less.value
     down = math.hypot(more.value - more.low, less.high - less.value)
     up = math.hypot(more.high - more.value, less.value - less.low)
     adjusted = Estimate(value, value - down, value + up, nets, len(draws))
-    return adjusted, over_units(shares, nets=nets, draws=len(draws))
+    return adjusted, over_units(shares.mean(1), nets=nets, draws=len(draws))
 
 
 def _by_view(draw: Draw, wrong: np.ndarray) -> np.ndarray:

@@ -230,12 +230,10 @@ def pooled(nets: PatchNets) -> PatchNets:
     return PatchNets(nets.W.transpose(0, 1).reshape(1, k, L * m, d), nets.activation)
 
 
-def views_of_trained_average(run: Nets) -> tuple[Int[Tensor, "1 k"], Int[Tensor, "1 k"], Bool[Tensor, "1 k"]]:
-    """Return the views predicted for a trained average as one wide net, those learned, and whether one is lacking."""
-    views, draw = run.draw.task.views, run.draw
-    before, after = pooled(draw.init(0, len(run.nets))), pooled(run.nets)
-    lacking = ~learned_views(after, views).all(-1)
-    return predict_lottery(before, views, draw.train), view_outputs(after, views).argmax(-1), lacking
+def views_of_trained_average(run: Nets) -> tuple[Int[Tensor, "1 k"], Bool[Tensor, "1 k"]]:
+    """Return the stronger view of each class in a trained average as one wide net, and whether the other is lacking."""
+    views, wide = run.draw.task.views, pooled(run.nets)
+    return view_outputs(wide, views).argmax(-1), ~learned_views(wide, views).all(-1)
 
 
 def first_view_probability(draw: Draw, count: int = 400) -> Float[Tensor, " k"]:

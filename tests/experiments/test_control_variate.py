@@ -98,7 +98,7 @@ def test_groups_that_err_as_predicted_have_the_expected_error_and_no_more_doubt_
     wrong = [lacked(draw, PAIRS) for draw in draws]
     adjusted, raw = adjusted_for_lottery(draws, wrong, [PAIRS] * 3, nets=12)
     expected = np.mean([expected_uncovered(draw, 2) for draw in draws])
-    units = 3 * 2 * 6  # data sets, groups, views
+    units = 3 * 6  # data sets, views
     clear = 1 - 0.025 ** (1 / units)  # none fails
     assert adjusted.value == pytest.approx(expected)
     assert (adjusted.low, adjusted.high) == pytest.approx((expected - clear, expected + clear))
@@ -132,17 +132,26 @@ def test_where_nothing_is_predicted_to_lack_the_adjusted_error_is_the_raw_one_an
 
 
 def by_loops(draws, wrong, groups):
-    """Return shares beyond the predicted lack, and missing from it, for each data set, group, class and view."""
+    """Return shares beyond the predicted lack, and missing from it, means over groups for each data set and view."""
     more, less = [], []
     for draw, errs in zip(draws, wrong, strict=True):
-        test = draw.test_single_view
-        for row, lack in zip(errs, lacked(draw, groups), strict=True):
-            for j in range(3):
-                for v in range(2):
-                    here = ((test.y == j) & (test.kept == v)).numpy()
-                    more.append(0.0 if lack[here].any() else row[here].mean())
-                    less.append(1 - row[here].mean() if lack[here].any() else 0.0)
+        test, lacks = draw.test_single_view, lacked(draw, groups)
+        for j in range(3):
+            for v in range(2):
+                here = ((test.y == j) & (test.kept == v)).numpy()
+                shares = [(row[here].mean(), lack[here].any()) for row, lack in zip(errs, lacks, strict=True)]
+                more.append(np.mean([0.0 if lack else share for share, lack in shares]))
+                less.append(np.mean([1 - share if lack else 0.0 for share, lack in shares]))
     return more, less
+
+
+def test_groups_that_fail_together_are_no_more_evidence_than_one():
+    draws, rng = [Draw(number, SMALL) for number in (1, 2)], np.random.default_rng(2)
+    one = [rng.random((1, SMALL.test_single_view)) < 0.2 for _ in draws]
+    alone = adjusted_for_lottery(draws, one, [PAIRS[:1]] * 2, nets=2)
+    twice = adjusted_for_lottery(draws, [np.repeat(errs, 2, 0) for errs in one], [[PAIRS[0], PAIRS[0]]] * 2, nets=2)
+    for a, b in zip(alone, twice, strict=True):
+        assert (a.value, a.low, a.high) == pytest.approx((b.value, b.low, b.high))
 
 
 def test_the_unit_is_a_view_of_a_class_and_failures_in_part_count_in_part():
