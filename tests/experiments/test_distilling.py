@@ -102,7 +102,7 @@ def test_students_are_adjusted_for_the_views_that_teacher_and_student_are_predic
     hand_made.use(monkeypatch, distilling, distilled_students=runs)
     found = ESTIMATORS["distill"]([1, 2], draws[0].setting)
     expected = np.mean([expected_uncovered(draw, 3) for draw in draws])
-    clear = 1 - 0.025 ** (1 / (2 * 2 * 6))  # no view of any student fails in another way
+    clear = 1 - 0.025 ** (1 / (2 * 6))  # no view of a data set fails in another way
     assert found.raw.value == pytest.approx(np.mean([run.errors("single-view") for run in runs]))
     assert found.estimate.value == pytest.approx(expected)
     assert (found.estimate.low, found.estimate.high) == pytest.approx((expected - clear, expected + clear))
