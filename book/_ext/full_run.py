@@ -1,30 +1,32 @@
-"""Record what a build in full mode measured, and show it: ``book/reference/full.json`` and ``{full-run}``.
+"""Record what claims measure in full mode, and show it: ``book/reference/full.json`` and ``{full-run}``.
 
-``python book/_ext/full_run.py`` keeps the claims of the last build that rest on more data sets than a usual build has,
-with the date, the machine and the settings. The directive shows the record beside what this build measured, and says
-which settings have changed since.
+``MVTHEORY_FULL=1 python book/_ext/full_run.py single law`` measures these claims, or all of them where none is named,
+on five times the data sets, and keeps each with the date, the machine and the setting. Nets that are on disk are not
+trained anew. The directive shows the record, and says of each claim whether the setting has changed since.
 """
 
 from __future__ import annotations
 
 import datetime
 import json
+import os
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from docutils import nodes
+from reproducibility import processor
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 from page_tables import table
 
-ROOT = Path(__file__).parents[2]
-RECORD = ROOT / "book/reference/full.json"
-USUAL = 10  # data sets of a usual build, at most
+RECORD = Path(__file__).parents[2] / "book/reference/full.json"
 
 
 class FullRun(SphinxDirective):
-    """The recorded claims, with date and machine."""
+    """The recorded claims, each with its date."""
 
     def run(self) -> list[nodes.Node]:
         """Return a sentence and a table."""
@@ -33,42 +35,46 @@ class FullRun(SphinxDirective):
 
         for file in (RECORD, settings.__file__):
             self.env.note_dependency(str(file))
-        if not RECORD.exists():
-            return [nodes.paragraph(text="None is recorded yet.")]
-        record = json.loads(RECORD.read_text(encoding="utf-8"))
-        rows = {}
-        for fields in record["claims"]:
-            claim = Claim.from_dict(fields)
+        rows, machines = {}, set()
+        for id, entry in _read().items():
+            claim = Claim.from_dict(entry["claim"])
             numbers = table_cells(claim)[:-1]
-            rows[f"full-{claim.id}"] = [nodes.literal(text=claim.id), claim.verdict, *numbers]
-        told = f"Recorded on {record['date']}, {record['processor']}."
-        if record["settings"] != _settings():
-            told += " Since then the setting of the book changed: what rests on it was measured in the former one."
-        when = nodes.paragraph(text=told)
-        return [when, table(["claim", "verdict", "predicted", "measured [95% interval]", "nets", "data sets"], rows)]
+            when = entry["date"] if entry["setting"] == repr(settings.SETTING) else f"{entry['date']}, former setting"
+            rows[f"full-{id}"] = [nodes.literal(text=id), claim.verdict, *numbers, when]
+            machines.add(entry["processor"])
+        if not rows:
+            return [nodes.paragraph(text="None is recorded yet.")]
+        head = ["claim", "verdict", "predicted", "measured [95% interval]", "nets", "data sets", "recorded"]
+        return [nodes.paragraph(text=f"Recorded on: {'; '.join(sorted(machines))}."), table(head, rows)]
 
 
-def _settings() -> dict[str, str]:
-    """Return the setting of the book's nets, in words."""
+def record(ids: Sequence[str]) -> None:
+    """Measure claims and write them into the record, one after another, so that none is lost."""
+    from mvtheory.experiments import measure
+    from mvtheory.experiments.base import FULL
+    from mvtheory.experiments.predictions import CLAIMS
     from mvtheory.experiments.settings import SETTING
 
-    return {"the book": repr(SETTING)}
+    if not FULL:
+        raise SystemExit("full mode is off: set the environment variable MVTHEORY_FULL to 1")
+    if unknown := [id for id in ids if id not in CLAIMS]:
+        raise SystemExit(f"no such claim: {', '.join(unknown)}; see python -m mvtheory --list")
+    for id in ids or CLAIMS:
+        claim = measure(id)
+        print(claim, flush=True)
+        entry = {
+            "date": datetime.date.today().isoformat(),
+            "processor": f"{processor()}, {os.cpu_count()} cores",
+            "setting": repr(SETTING),
+            "claim": claim.as_dict(),
+        }
+        kept = _read() | {id: entry}
+        RECORD.write_text(json.dumps(kept, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def record() -> None:
-    """Write the record from the last build."""
-    claims = json.loads((ROOT / "_build/claims.json").read_text(encoding="utf-8"))["claims"]
-    machine = json.loads((ROOT / "_build/execution.json").read_text(encoding="utf-8"))["machine"]
-    kept = [fields for fields in claims if fields["draws"] > USUAL]
-    if not kept:
-        raise SystemExit("the last build was not in full mode: run `make full`")
-    told = {
-        "date": datetime.date.today().isoformat(),
-        "processor": machine["processor"],
-        "settings": _settings(),
-        "claims": kept,
-    }
-    RECORD.write_text(json.dumps(told, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+def _read() -> dict[str, Any]:
+    """Return the recorded claims by id."""
+    return json.loads(RECORD.read_text(encoding="utf-8")) if RECORD.exists() else {}
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
@@ -78,4 +84,4 @@ def setup(app: Sphinx) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    record()
+    record(sys.argv[1:])

@@ -8,12 +8,12 @@ from functools import partial
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from mvtheory.distillation import Distillation, OnOff, Rule
 from mvtheory.ensemble import average, learned_views, view_outputs
-from mvtheory.experiments import paper_rule
+from mvtheory.experiments import paper_rule, rule_map
 from mvtheory.experiments.base import DRAWS, STUDENT_DRAWS, Measurement
 from mvtheory.experiments.control_variate import adjusted_for_lottery
 from mvtheory.experiments.nets import Draw, Nets, distilled_students, each_draw, singles
@@ -29,7 +29,6 @@ __all__ = [
     "on_shares",
     "outputs_by_case",
     "predicted_outputs",
-    "shuffled_within_classes",
     "train_students",
 ]
 
@@ -138,15 +137,6 @@ def errors_without_both_views(students: Sequence[Nets]) -> float:
     return lacking / max(errors, 1)
 
 
-def shuffled_within_classes(y: Int[Tensor, " n"], seed: int = 0) -> Int[Tensor, " n"]:
-    """Return an order of the inputs in which each one's place is taken by another of its class, at random."""
-    rng, order = torch.Generator().manual_seed(seed), torch.arange(len(y))
-    for j in range(int(y.max()) + 1):
-        rows = (y == j).nonzero().flatten()
-        order[rows] = rows[torch.randperm(len(rows), generator=rng)]
-    return order
-
-
 def train_students(
     start: PatchNets,
     draw: Draw,
@@ -237,5 +227,6 @@ ESTIMATORS: Mapping[str, Callable[..., Measurement]] = {
     **{f"dark-{case}": partial(dark_case, case) for case in CASES},
     "distill": distill,
     "ensemble-after-kd": ensemble_after_kd,
+    **rule_map.ESTIMATORS,
     **paper_rule.ESTIMATORS,
 }

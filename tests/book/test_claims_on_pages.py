@@ -2,12 +2,16 @@
 
 import json
 import math
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import jsonschema
+import pytest
 
 import mvtheory
-from mvtheory.claims import KINDS, SOURCES
+from mvtheory.claims import KINDS, SOURCES, Claim
 from mvtheory.experiments.predictions import CLAIMS
 from mvtheory.experiments.settings import SETTING
 from mvtheory.measurement import Estimate
@@ -122,7 +126,25 @@ def test_the_reference_names_everything_public(desk: Visit) -> None:
 
 
 @at("desk", "reference/reproducibility")
-def test_the_record_of_the_full_mode_says_whether_the_setting_has_changed_since(desk: Visit) -> None:
+def test_the_record_of_the_full_mode_says_of_each_claim_whether_the_setting_has_changed_since(desk: Visit) -> None:
     record = json.loads((ROOT / "book/reference/full.json").read_text(encoding="utf-8"))
-    told = desk.page.get_by_text(f"Recorded on {record['date']}").inner_text()
-    assert ("the setting of the book changed" in told) == (record["settings"] != {"the book": repr(SETTING)})
+    assert record
+    for id, entry in record.items():
+        claim = Claim.from_dict(entry["claim"])
+        row = desk.page.locator(f"#full-{id}").inner_text()
+        assert all(text in row for text in (claim.verdict, entry["date"], claim.measured.value_text))
+        assert ("former setting" in row) == (entry["setting"] != repr(SETTING))
+
+
+@pytest.mark.parametrize(
+    ("mode", "id", "reason"), [("0", "single", "full mode is off"), ("1", "sngle", "no such claim: sngle")]
+)
+def test_what_cannot_be_recorded_is_refused_before_any_work(mode: str, id: str, reason: str) -> None:
+    run = subprocess.run(
+        [sys.executable, ROOT / "book/_ext/full_run.py", id],
+        env={**os.environ, "MVTHEORY_FULL": mode},
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 1
+    assert reason in run.stderr

@@ -20,7 +20,6 @@ from mvtheory.experiments.distilling import (
     on_shares,
     outputs_by_case,
     predicted_outputs,
-    shuffled_within_classes,
     train_students,
 )
 from mvtheory.experiments.nets import Draw, distilled_students
@@ -155,15 +154,6 @@ def test_errors_are_sorted_by_whether_both_views_were_learned(draws):
     mistaken = hand_made.of(draws[0], seeing.nets, single_view=answering(draws[0], wrong).outputs["single-view"])
     assert errors_without_both_views([mistaken]) == 0
     assert errors_without_both_views([blind, mistaken]) == pytest.approx(60 / 180)
-
-
-def test_a_shuffled_teacher_answers_another_input_of_the_class():
-    y = torch.arange(4).repeat(25)
-    order = shuffled_within_classes(y, seed=3)
-    assert torch.equal(y[order], y)
-    assert sorted(order.tolist()) == list(range(100))
-    assert (order != torch.arange(100)).double().mean() > 0.5
-    assert not torch.equal(order, shuffled_within_classes(y, seed=4))
 
 
 def test_students_learn_like_those_of_the_book_unless_something_is_changed():
