@@ -33,6 +33,7 @@ _MODULES = {
     "11-regime": "regime",
     "12-scale": "scale",
     "13-practice": "practice",
+    "14-rules": "rule_map",
 }
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from mvtheory.distillation import Distillation, OnOff, Rule
 from mvtheory.ensemble import average, learned_views, view_outputs
-from mvtheory.experiments import paper_rule, rule_map
+from mvtheory.experiments import rule_map
 from mvtheory.experiments.base import DRAWS, STUDENT_DRAWS, Measurement
 from mvtheory.experiments.control_variate import adjusted_for_lottery
 from mvtheory.experiments.nets import Draw, Nets, distilled_students, each_draw, singles
@@ -227,6 +227,5 @@ ESTIMATORS: Mapping[str, Callable[..., Measurement]] = {
     **{f"dark-{case}": partial(dark_case, case) for case in CASES},
     "distill": distill,
     "ensemble-after-kd": ensemble_after_kd,
-    **rule_map.ESTIMATORS,
-    **paper_rule.ESTIMATORS,
+    **rule_map.OF_NEWS,
 }

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from mvtheory.distillation import Distillation, OneSided, Rule, Temperature
 from mvtheory.ensemble import average, learned_views
+from mvtheory.experiments import paper_rule
 from mvtheory.experiments.base import STUDENT_DRAWS, Experiment, Measurement, labelled, select
 from mvtheory.experiments.nets import Draw, Nets, distilled_students, each_draw, singles
 from mvtheory.experiments.self_distilling import views_by_stage
@@ -29,6 +30,7 @@ from mvtheory.training import Schedule, train
 
 __all__ = [
     "ESTIMATORS",
+    "OF_NEWS",
     "WAYS",
     "Matching",
     "RuleMap",
@@ -230,10 +232,15 @@ def _difference(shares: Sequence[tuple[float, float]], students: int, setting: S
     return over_draws(gaps, points=students * setting.task.k, nets=nets, bounds=(-1, 1))
 
 
-#: The estimators of the claims, by id.
+#: The estimators of the claims about rules, by id.
 ESTIMATORS: Mapping[str, Callable[..., Measurement]] = {
     "distill-paper-rule": partial(error_of, "paper from random"),
     "distill-temperature": partial(beyond_labels, "temperature from random"),
+    **paper_rule.ESTIMATORS,
+}
+
+#: Those of the claims about news.
+OF_NEWS: Mapping[str, Callable[..., Measurement]] = {
     "distill-shuffled": partial(beyond_labels, "on/off, shuffled from random"),
     "distill-shuffled-paper": partial(beyond_labels, "paper, shuffled from random"),
     "news": news,

@@ -21,7 +21,6 @@ __all__ = [
     "outputs_against_prediction",
     "outputs_and_views",
     "own_overlaps",
-    "student_errors",
     "view_outputs_by_stage",
 ]
 
@@ -79,19 +78,6 @@ def view_outputs_by_stage(stages: Mapping[str, Float[Tensor, "n 2"]], methods: S
         ax.plot(*outputs.T, "o", ms=4, mew=0, alpha=0.6, color=COLOURS[method])
         ax.set(title=title, xlabel="output on view 1", box_aspect=1)
     axes[0].set(ylabel="output on view 2")
-    return fig
-
-
-def student_errors(errors: Mapping[str, Float[np.ndarray, " L"]], without_teacher: int) -> Figure:
-    """Draw the error of each student, a row for each way of training; the first rows are those without a teacher."""
-    fig, ax = figure(height=2.8)
-    for row, values in enumerate(errors.values()):
-        colour = COLOURS["single" if row < without_teacher else "distilled"]
-        ax.plot(values, [row] * len(values), "o", color=colour, ms=7)
-    ax.set(yticks=range(len(errors)), yticklabels=errors, xlim=(-0.01, 0.6))
-    ax.set_xlabel("error on single-view inputs, each student")
-    ax.invert_yaxis()
-    ax.grid(axis="x")
     return fig
 
 

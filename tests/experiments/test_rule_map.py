@@ -11,6 +11,7 @@ from mvtheory.experiments import rule_map
 from mvtheory.experiments.nets import Draw, singles
 from mvtheory.experiments.rule_map import (
     ESTIMATORS,
+    OF_NEWS,
     WAYS,
     Matching,
     RuleMap,
@@ -51,7 +52,7 @@ def test_news_is_one_for_students_that_take_what_their_teachers_have_and_no_more
     careless = [readers(nets.draw, [BOTH, BOTH]) for nets in base]
     for students, expected in ((faithful, 1), (careless, 0)):
         hand_made.use(monkeypatch, rule_map, singles=base, distilled_students=students)
-        measured = ESTIMATORS["news"]([1, 2], EXACT)
+        measured = OF_NEWS["news"]([1, 2], EXACT)
         assert measured.estimate.value == expected
         assert (measured.estimate.nets, measured.estimate.draws, measured.seconds) == (4, 2, 3.0)
 
@@ -101,7 +102,7 @@ def test_a_way_is_compared_with_labels_alone_from_the_same_start():
     alone = data.error.sel(way="labels only from random").values
     for id, way in (("distill-temperature", "temperature"), ("distill-shuffled-paper", "paper, shuffled")):
         error = data.error.sel(way=f"{way} from random").values
-        assert ESTIMATORS[id]([1, 2], TINY).estimate.value == pytest.approx((error - alone).mean())
+        assert (ESTIMATORS | OF_NEWS)[id]([1, 2], TINY).estimate.value == pytest.approx((error - alone).mean())
     paper = data.error.sel(way="paper from random").values
     assert ESTIMATORS["distill-paper-rule"]([1, 2], TINY).estimate.value == pytest.approx(paper.mean())
     assert by_way([1, 2], TINY)["paper from random"].value == pytest.approx(paper.mean())
@@ -114,6 +115,6 @@ def test_a_shuffled_teacher_is_another_net_whose_outputs_are_shuffled():
     after = train(nets.nets[:2], nets.draw.train, Distillation(y, G, TINY.rule(1, "labels"), TINY.weight), STEPS).nets
     for name, some in {"teacher": nets.nets[2:4], "before": nets.nets[:2], "after": after}.items():
         assert np.array_equal(data[name], learned_views(some, views))
-    measured = ESTIMATORS["news-shuffled"]([1, 2], TINY)
+    measured = OF_NEWS["news-shuffled"]([1, 2], TINY)
     assert (measured.estimate.nets, measured.estimate.draws) == (4, 2)
     assert -1 <= measured.estimate.low <= measured.estimate.high <= 1

@@ -54,13 +54,6 @@ def test_each_stage_has_a_panel():
     assert right.lines[0].get_xydata().tolist() == [[1, 2]]
 
 
-def test_students_without_a_teacher_have_another_colour():
-    (ax,) = students.student_errors({"plain": np.array([0.5, 0.4]), "rule": np.array([0.1, 0.2])}, 1).axes
-    assert [line.get_color() for line in ax.lines] == [COLOURS["single"], COLOURS["distilled"]]
-    assert [text.get_text() for text in ax.get_yticklabels()] == ["plain", "rule"]
-    assert ax.yaxis_inverted()
-
-
 def test_rules_stand_side_by_side_at_each_number_of_classes():
     (ax,) = students.excess_by_classes({10: 0.3, 20: 0.1}, {10: E, 20: E}, {10: E, 20: E}).axes
     assert labels(ax) == ["predicted", "the paper's rule", "two-sided rule"]
