@@ -136,11 +136,14 @@ def readable(reader: Reader, docname: str, notebook: NotebookNode) -> NotebookNo
     for cell in notebook.cells:
         if cell.cell_type == "code":
             outputs = [shown for output in cell.outputs if (shown := readable_output(output))]
-            copy = nbformat.v4.new_code_cell(cell.source, metadata=cell.metadata, outputs=outputs)
+            copies = [nbformat.v4.new_code_cell(cell.source, metadata=cell.metadata, outputs=outputs)]
+            if caption := cell.metadata.get("mystnb", {}).get("figure", {}).get("caption"):
+                copies.append(nbformat.v4.new_markdown_cell(reader.markdown(docname, caption)))
         else:
-            copy = nbformat.v4.new_markdown_cell(reader.markdown(docname, cell.source), metadata=cell.metadata)
-        copy.id = f"cell-{len(made.cells)}"  # the same build gives the same file
-        made.cells.append(copy)
+            copies = [nbformat.v4.new_markdown_cell(reader.markdown(docname, cell.source), metadata=cell.metadata)]
+        for copy in copies:
+            copy.id = f"cell-{len(made.cells)}"  # the same build gives the same file
+            made.cells.append(copy)
     made.cells.insert(1, nbformat.v4.new_markdown_cell(said, id="source"))
     return made
 
