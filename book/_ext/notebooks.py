@@ -29,6 +29,7 @@ DIRECTIVE = re.compile(r"^(`{3,})\{([\w:-]+)\}[ \t]*(.*)\n(?:(?s:(.*?))\n)??\1`*
 OPTIONS = re.compile(r"\A(?::[\w-]+:.*\n?)+")
 LABELLED = re.compile(r"^`{3,}\{prf:(\w+)\}[ \t]*(.*)\n:label: (\S+)", re.MULTILINE)
 PAGE_ONLY = {"claims-ledger", "full-run", "reproducibility"}
+HEADS = {"margin": "Note", "drawing": "The page has a drawing here"}
 UNSEEN = re.compile(r"^(?:\([\w-]+\)=\n|% .*\n+)", re.MULTILINE)  # targets and comments
 LABEL = re.compile(r"^(?:\((?=[\w-]+\)=)|:label: )([\w-]+)", re.MULTILINE)
 LINK = re.compile(r"\]\(([\w./-]+)\)")
@@ -72,6 +73,8 @@ class Reader:
             return self.names[content]
         if name == "term":
             return content
+        if name == "glyph":  # it stands beside its word
+            return ""
         raise ExtensionError(f"{docname}: no text is known for the role {name!r}")
 
     def authors(self, key: str) -> tuple[str, str]:
@@ -118,9 +121,9 @@ def directive(name: str, argument: str, body: str | None) -> str:
         return "*The page has a lab here. In a notebook: `from mvtheory.lab.widget import Lab; Lab()`.*"
     if name in PAGE_ONLY:
         return "*The page has a table here.*"
-    if name != "admonition" and name != "exercise" and not name.startswith("prf:"):
+    if name not in {"admonition", "exercise", *HEADS} and not name.startswith("prf:"):
         raise ExtensionError(f"no Markdown is known for the directive {name!r}")
-    head = argument if name == "admonition" else named(name.removeprefix("prf:"), argument)
+    head = HEADS.get(name) or (argument if name == "admonition" else named(name.removeprefix("prf:"), argument))
     text = f"**{head}.** {OPTIONS.sub('', body or '').strip()}"
     return "\n".join(f"> {line}".rstrip() for line in text.splitlines())
 
@@ -133,11 +136,14 @@ def readable(reader: Reader, docname: str, notebook: NotebookNode) -> NotebookNo
     for cell in notebook.cells:
         if cell.cell_type == "code":
             outputs = [shown for output in cell.outputs if (shown := readable_output(output))]
-            copy = nbformat.v4.new_code_cell(cell.source, metadata=cell.metadata, outputs=outputs)
+            copies = [nbformat.v4.new_code_cell(cell.source, metadata=cell.metadata, outputs=outputs)]
+            if caption := cell.metadata.get("mystnb", {}).get("figure", {}).get("caption"):
+                copies.append(nbformat.v4.new_markdown_cell(reader.markdown(docname, caption)))
         else:
-            copy = nbformat.v4.new_markdown_cell(reader.markdown(docname, cell.source), metadata=cell.metadata)
-        copy.id = f"cell-{len(made.cells)}"  # the same build gives the same file
-        made.cells.append(copy)
+            copies = [nbformat.v4.new_markdown_cell(reader.markdown(docname, cell.source), metadata=cell.metadata)]
+        for copy in copies:
+            copy.id = f"cell-{len(made.cells)}"  # the same build gives the same file
+            made.cells.append(copy)
     made.cells.insert(1, nbformat.v4.new_markdown_cell(said, id="source"))
     return made
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache, partial
 from itertools import combinations
+from typing import NamedTuple
 
 import numpy as np
+import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from mvtheory.ensemble import average, groups, learned_views, predict_lottery, view_outputs
+from mvtheory.ensemble import average, groups, learned_views, main_strength, predict_lottery, view_outputs
 from mvtheory.experiments.base import DRAWS, STUDENT_DRAWS, Measurement
 from mvtheory.experiments.control_variate import adjusted_for_lottery, lottery_control_variate
 from mvtheory.experiments.nets import Draw, Nets, each_draw, singles, trained_averages
@@ -20,15 +22,20 @@ from mvtheory.model import PatchNets
 
 __all__ = [
     "ESTIMATORS",
+    "NearTies",
     "all_choices",
     "average_errors",
     "curves_by_choices",
     "disjoint_choices",
     "error_curves",
+    "error_of_size",
     "factor",
+    "known_and_missed",
+    "near_ties",
     "outweighed",
     "outweighed_share",
     "pooled",
+    "pooled_lottery",
     "random_choices",
     "trained_average_error",
 ]
@@ -224,6 +231,29 @@ def group_errors(base: Sequence[Nets], L: int) -> list[Float[np.ndarray, " g"]]:
     return [error_rate(groups(nets.outputs["single-view"], L), nets.labels("single-view")) for nets in base]
 
 
+def error_of_size(base: Sequence[Nets], L: int) -> Estimate:
+    """Return the error on single-view inputs of averages of `L` nets, as it was met.
+
+    Up to six nets the unit is a data set, with its disjoint groups. The errors of larger averages are rare and whole
+    views: there the unit is a view of a class, see :func:`mvtheory.measurement.over_units`.
+
+    Parameters
+    ----------
+    base : sequence of Nets
+        Nets of the data sets.
+    L : int, >= 1
+        Nets in each average.
+
+    Returns
+    -------
+    Estimate
+    """
+    if L in SIZES:
+        return over_draws(group_errors(base, L), points=len(base[0].labels("single-view")))
+    wrong = [nets[:L].average_wrong("single-view")[None] for nets in base]
+    return adjusted_for_lottery([nets.draw for nets in base], wrong, [[range(L)]] * len(base), nets=L * len(base))[1]
+
+
 def pooled(nets: PatchNets) -> PatchNets:
     """Return all neurons of L nets as those of one wide net."""
     L, k, m, d = nets.W.shape
@@ -234,6 +264,86 @@ def views_of_trained_average(run: Nets) -> tuple[Int[Tensor, "1 k"], Bool[Tensor
     """Return the stronger view of each class in a trained average as one wide net, and whether the other is lacking."""
     views, wide = run.draw.task.views, pooled(run.nets)
     return view_outputs(wide, views).argmax(-1), ~learned_views(wide, views).all(-1)
+
+
+def pooled_lottery(joint: Sequence[Sequence[Nets]]) -> tuple[Estimate, Estimate]:
+    """Return how often the lottery of all neurons together predicts the stronger view of trained averages.
+
+    Parameters
+    ----------
+    joint : sequence of sequences of Nets
+        For each data set, its averages that were trained jointly.
+
+    Returns
+    -------
+    predicted, both : Estimate
+        Share of classes whose stronger view was predicted, and share of those of which both views were learned.
+    """
+    right, both = [], []
+    for averages in joint:
+        draw, found = averages[0].draw, [views_of_trained_average(nets) for nets in averages]
+        starts = [draw.init(1000 * number, len(nets.nets)) for number, nets in enumerate(averages)]
+        predicted = [predict_lottery(pooled(start), draw.task.views, draw.train) for start in starts]
+        right.append([float((a == b).double().mean()) for a, (b, _) in zip(predicted, found, strict=True)])
+        both.append([float((~lacking).double().mean()) for _, lacking in found])
+    points = joint[0][0].draw.task.k * len(joint[0])
+    return over_draws(right, points=points), over_draws(both, points=points)
+
+
+def known_and_missed(joint: Sequence[Sequence[Nets]]) -> float:
+    """Return the share of single-view inputs that trained averages misclassify although they learned the kept view."""
+    missed = []
+    for nets in (nets for averages in joint for nets in averages):
+        learned = learned_views(pooled(nets.nets), nets.draw.task.views)[0]
+        known = learned[nets.labels("single-view"), nets.draw.test_single_view.kept].numpy()
+        missed.append((known & nets.average_wrong("single-view")).mean())
+    return float(np.mean(missed))
+
+
+class NearTies(NamedTuple):
+    """Races between two views that started nearly even, and where the winners ended.
+
+    Attributes
+    ----------
+    share : float
+        Races of two views with a closeness r over 0.9, of all.
+    both : float
+        Those of them in which both views were learned.
+    winner : float
+        Median overlap of the winner after training, over all races.
+    """
+
+    share: float
+    both: float
+    winner: float
+
+
+def near_ties(runs: Sequence[Nets], *, joint: bool = False) -> NearTies:
+    r"""Return how many races started nearly even, and how they ended.
+
+    Parameters
+    ----------
+    runs : sequence of Nets
+        Trained nets, with two views a class.
+    joint : bool
+        The nets of each run are one average that was trained jointly: all their neurons run in one race.
+
+    Returns
+    -------
+    NearTies
+        With :math:`r` the ratio of :math:`\Lambda^{q-2} S` of the loser to that of the winner.
+    """
+    closeness, both, winner = [], [], []
+    for nets in runs:
+        start, end = (h.amax(0, keepdim=True) if joint else h for h in nets.history.overlap[[0, -1]])
+        q = nets.draw.setting.activation.q
+        score = start ** (q - 2) * main_strength(nets.draw.train, q)
+        closeness.append((score.amin(-1) / score.amax(-1)).flatten())
+        trained = pooled(nets.nets) if joint else nets.nets
+        both.append(learned_views(trained, nets.draw.task.views).all(-1).flatten())
+        winner.append(end.amax(-1).flatten())
+    near, learned = torch.cat(closeness) > 0.9, torch.cat(both).double()
+    return NearTies(float(near.double().mean()), float(learned[near].mean()), float(torch.cat(winner).median()))
 
 
 def first_view_probability(draw: Draw, count: int = 400) -> Float[Tensor, " k"]:

@@ -15,7 +15,16 @@ from mvtheory.experiments.nets import Nets, distilled_students, each_draw, singl
 from mvtheory.experiments.settings import SETTING, Setting
 from mvtheory.measurement import Estimate, difference_over_draws, error_rate, over_draws
 
-__all__ = ["ESTIMATORS", "ViewCounts", "both_wrong", "count_views", "pair_error", "pairs_wrong", "views_by_stage"]
+__all__ = [
+    "ESTIMATORS",
+    "ViewCounts",
+    "both_wrong",
+    "count_views",
+    "errors_beyond_both",
+    "pair_error",
+    "pairs_wrong",
+    "views_by_stage",
+]
 
 
 class ViewCounts(NamedTuple):
@@ -129,6 +138,29 @@ def count_views(base: Sequence[Nets], students: Sequence[Nets]) -> ViewCounts:
         new = teacher & ~own
         counts += torch.stack([own.sum(), (now & own).sum(), new.sum(), (now & new).sum()])
     return ViewCounts(*counts.tolist())
+
+
+def errors_beyond_both(base: Sequence[Nets], students: Sequence[Nets]) -> tuple[int, int]:
+    """Count the single-view inputs that students get wrong although they or their teachers were right before.
+
+    Parameters
+    ----------
+    base, students : sequence of Nets
+        For each data set, all nets, and the students after distillation.
+
+    Returns
+    -------
+    beyond, lacked : int
+        All of them, and those whose kept view the student does not hold.
+    """
+    beyond = lacked = 0
+    for nets, after in zip(base, students, strict=True):
+        both = nets.students.wrong("single-view") & nets.teachers.wrong("single-view")
+        more = after.wrong("single-view") & ~both
+        kept, y = nets.draw.test_single_view.kept, nets.labels("single-view")
+        lacks = ~learned_views(after.nets, nets.draw.task.views)[:, y, kept].numpy()
+        beyond, lacked = beyond + int(more.sum()), lacked + int((more & lacks).sum())
+    return beyond, lacked
 
 
 def views_by_stage(nets: Nets, after: Nets) -> Bool[Tensor, "3 students k M"]:

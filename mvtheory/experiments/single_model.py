@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -14,7 +16,17 @@ from mvtheory.experiments.nets import Nets, each_draw, singles
 from mvtheory.experiments.settings import SETTING, Setting
 from mvtheory.measurement import over_draws
 
-__all__ = ["ESTIMATORS", "error_by_view", "lottery_outcomes", "race_of_views", "share_with_both_views"]
+__all__ = [
+    "ESTIMATORS",
+    "ErrorAccount",
+    "account_of_error",
+    "both_views_by_exposure",
+    "error_by_view",
+    "lottery_outcomes",
+    "race_of_views",
+    "share_with_both_views",
+    "shares_in_range",
+]
 
 
 def _error(where: str, draws: Sequence[int] = DRAWS, setting: Setting = SETTING) -> Measurement:
@@ -104,6 +116,93 @@ def race_of_views(nets: Nets) -> tuple[Float[Tensor, "L k"], Float[Tensor, "L k"
 def share_with_both_views(base: Sequence[Nets]) -> list[Float[Tensor, " L"]]:
     """Return, for each data set, the share of classes of which each net has learned both views."""
     return [learned_views(nets.nets, nets.draw.task.views).all(-1).double().mean(-1) for nets in base]
+
+
+def shares_in_range(base: Sequence[Nets], low: float = 0.49, high: float = 0.51) -> tuple[float, float, float, float]:
+    """Return how many nets have an error of their own, on single-view inputs, within a range.
+
+    Parameters
+    ----------
+    base : sequence of Nets
+        Nets of the data sets.
+    low, high : float
+        The range; by default the theorem's.
+
+    Returns
+    -------
+    every, without, some, with_both : float
+        Share within the range, of all nets and of those without a class with both views; share of the nets with such a
+        class, and share of these within the range. NaN where there are none.
+    """
+    errors = np.concatenate([nets.errors("single-view") for nets in base])
+    inside = (low <= errors) & (errors <= high)
+    double = torch.cat(share_with_both_views(base)).numpy() > 0
+    parts = (inside, inside[~double], double, inside[double])
+    every, without, some, with_both = (float(part.mean()) if len(part) else np.nan for part in parts)
+    return every, without, some, with_both
+
+
+def both_views_by_exposure(base: Sequence[Nets]) -> tuple[float, float]:
+    """Return the share of classes with both views: of those that have a single-view training input, and of all others.
+
+    Parameters
+    ----------
+    base : sequence of Nets
+        Nets of the data sets, whose training sets hold single-view inputs of some classes.
+
+    Returns
+    -------
+    exposed, others : float
+    """
+    exposed, others = [], []
+    for nets in base:
+        shown = torch.zeros(nets.draw.task.k, dtype=torch.bool)
+        shown[nets.draw.train.y[nets.draw.train.single_view]] = True
+        learned = learned_views(nets.nets, nets.draw.task.views).all(-1).double()
+        exposed.append(float(learned[:, shown].mean()))
+        others.append(float(learned[:, ~shown].mean()))
+    return float(np.mean(exposed)), float(np.mean(others))
+
+
+class ErrorAccount(NamedTuple):
+    """What takes the error on single-view inputs away from one half, as shares of all inputs.
+
+    The error is ``0.5 - known - unexplained + missed``.
+
+    Attributes
+    ----------
+    known : float
+        Inputs whose view was learned, beyond a half.
+    unexplained : float
+        Right answers although the view does not count as learned.
+    missed : float
+        Wrong answers although it does.
+    """
+
+    known: float
+    unexplained: float
+    missed: float
+
+
+def account_of_error(base: Sequence[Nets]) -> ErrorAccount:
+    """Return what takes the mean error of single nets away from one half.
+
+    Parameters
+    ----------
+    base : sequence of Nets
+        Nets of the data sets.
+
+    Returns
+    -------
+    ErrorAccount
+    """
+    parts = []
+    for nets in base:
+        y, kept = nets.labels("single-view"), nets.draw.test_single_view.kept
+        known = learned_views(nets.nets, nets.draw.task.views)[:, y, kept].numpy()
+        wrong = nets.wrong("single-view")
+        parts.append((known.mean() - 0.5, (~known & ~wrong).mean(), (known & wrong).mean()))
+    return ErrorAccount(*map(float, np.mean(parts, 0)))
 
 
 def _seconds(runs: Sequence[Nets]) -> float:

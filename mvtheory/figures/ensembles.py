@@ -13,7 +13,7 @@ from torch import Tensor
 from mvtheory.measurement import Estimate
 from mvtheory.plotting import COLOURS, figure
 
-__all__ = ["coverage", "coverage_and_error", "error_by_size"]
+__all__ = ["coverage_and_error", "error_by_size"]
 
 
 def error_by_size(by_size: Sequence[Estimate], joint: Estimate, joint_size: int) -> Figure:
@@ -30,13 +30,6 @@ def error_by_size(by_size: Sequence[Estimate], joint: Estimate, joint_size: int)
     ax.plot(joint_size, joint.value, "D", color=colour, label="trained average")
     ax.set(xlabel="nets in the average, $L$", ylabel="error on single-view inputs", ylim=(-0.02, 0.6))
     ax.legend()
-    return fig
-
-
-def coverage(views: Bool[Tensor, "L k 2"]) -> Figure:
-    """Draw the views that each net holds of each class, and whether all views of it are held by some net."""
-    fig, ax = figure(height=3.4)
-    _matrix(ax, views, len(views))
     return fig
 
 

@@ -15,14 +15,18 @@ __all__ = ["error_columns", "error_table", "loser_growth", "overlap_curves", "ov
 
 
 def overlap_curves(step: Int[Tensor, " T"], overlap: Float[Tensor, "T nets M"]) -> Figure:
-    """Draw the overlaps of one class with its views over training, a panel for each net."""
+    """Draw the overlaps of one class with its views over training, a panel for each net; each curve has its name."""
     fig, axes = figure(height=2.9, ncols=overlap.shape[1], sharey=True, sharex=True)
     for net, ax in enumerate(axes):
+        kept = int(overlap[-1, net].argmax())
         for view, dash in zip(range(overlap.shape[2]), ("-", "--", ":", "-."), strict=False):
-            ax.plot(step, overlap[:, net, view], dash, color=COLOURS["single"], label=f"view {view + 1}")
+            ax.plot(step, overlap[:, net, view], dash, color=COLOURS["single"])
+            words = f"view {view + 1} {'kept' if view == kept else 'left behind'}"
+            where = (float(step[-1]), float(overlap[-1, net, view]))
+            ax.annotate(words, where, (0, -9), textcoords="offset points", ha="right", va="top")
         ax.set(title=f"net {net + 1}", xlabel="training step", yscale="log")
     axes[0].set_ylabel(r"overlap $\Lambda_{i,\ell}$")
-    axes[0].legend()
+    axes[0].set_ylim(bottom=0.6 * float(overlap.min()))
     return fig
 
 
@@ -46,7 +50,9 @@ def error_table(errors: Float[Tensor, "M k"]) -> Figure:
     ax.imshow(errors.numpy(), cmap="Blues", vmin=0, vmax=1, aspect="auto")
     for (view, i), value in np.ndenumerate(errors.numpy()):
         colour = "white" if value > 0.5 else "black"
-        ax.text(i, view, f"{value:.1f}", ha="center", va="center", color=colour)
+        text = f"{value:.1f}"
+        short = text[0] if text.endswith(".0") else text[1:]  # as many classes stand side by side
+        ax.text(i, view, short, ha="center", va="center", color=colour)
     ax.set(xlabel="class", ylabel="view kept", xticks=range(errors.shape[1]))
     ax.set_yticks(range(len(errors)), ["first", "second", "third", "fourth"][: len(errors)])
     ax.tick_params(length=0)

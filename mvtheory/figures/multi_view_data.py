@@ -11,26 +11,31 @@ from torch import Tensor
 from mvtheory.measurement import Estimate
 from mvtheory.plotting import INK, figure
 
-__all__ = ["error_by_lost_strength", "mean_products", "patches", "strengths", "view_products"]
+__all__ = ["error_by_lost_strength", "mean_products", "patches", "strengths", "two_inputs"]
 
 
-def view_products(titled: Mapping[str, tuple[int, Float[Tensor, "k 2 P"]]]) -> Figure:
-    """Draw the products of all patches of an input with all views, two a class, a panel for each title.
+def two_inputs(titled: Mapping[str, tuple[int, Float[Tensor, "k 2"]]]) -> Figure:
+    """Draw what inputs show of each view, a panel for each title: filled bars for first views, hollow ones for second.
 
-    White lines enclose the two views of the given class.
+    The given class stands out, and its view that is hardly shown is marked as lost.
     """
-    fig, axes = figure(height=3.7, ncols=len(titled), sharey=True)
-    for ax, (title, (y, products)) in zip(axes, titled.items(), strict=True):
-        image = ax.imshow(products.flatten(0, 1).numpy(), vmin=-0.2, vmax=1.2, aspect="auto")
-        for edge in (2 * y - 0.5, 2 * y + 1.5):
-            ax.axhline(edge, color="white", lw=1.5)
-        ax.set(title=title, xlabel="patch", xticks=[])
-        ax.tick_params(length=0)
-    classes = range(len(products))
-    axes[0].set_yticks([2 * j + 0.5 for j in classes], classes)
-    axes[0].set_ylabel("class (two views each)")
-    what = r"product with the view, $\langle x_p, v_{j,\ell}\rangle$"
-    fig.colorbar(image, ax=axes, location="bottom", shrink=0.6, label=what)
+    fig, axes = figure(height=4.2, nrows=len(titled), sharex=True, sharey=True)
+    for ax, (title, (y, seen)) in zip(axes, titled.items(), strict=True):
+        for j, pair in enumerate(seen.tolist()):
+            for view, height in enumerate(pair):
+                place, fill = j + 0.4 * view - 0.2, "none" if view else INK
+                ax.bar(place, height, 0.36, fc=fill, ec=INK, lw=1.2, alpha=1 if j == y else 0.35)
+                if j == y and height < 0.5 * max(pair):
+                    ax.annotate(
+                        "lost",
+                        (place, height),
+                        (place, 0.6),
+                        ha="center",
+                        arrowprops={"arrowstyle": "->", "color": INK},
+                    )
+        ax.annotate("the class", (y, max(seen[y].tolist())), (0, 4), textcoords="offset points", ha="center")
+        ax.set(title=title, ylabel="largest product\nof a patch", ylim=(0, 1.45), xticks=range(len(seen)))
+    axes[-1].set_xlabel("class (two views each)")
     return fig
 
 

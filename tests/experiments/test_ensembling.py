@@ -152,3 +152,61 @@ def test_outweighed_answers_are_those_of_one_net_alone_that_the_average_misses()
         wrong.append((nets.wrong("single-view")[:2] & own).sum())
         holds.append(own.sum())
     assert share == pytest.approx(sum(wrong) / sum(holds))
+
+
+@pytest.mark.parametrize("L", [1, 2])
+def test_the_error_of_small_averages_is_that_of_disjoint_groups(L):
+    base = each_draw(singles, (1, 2), SMALL)
+    groups = [[range(i, i + L) for i in range(0, 5 - L + 1, L)]] * 2
+    by_hand = [
+        [error_rate(nets.outputs["single-view"][list(c)].mean(0), nets.labels("single-view")) for c in some]
+        for nets, some in zip(base, groups, strict=True)
+    ]
+    assert ensembling.error_of_size(base, L).value == pytest.approx(np.mean([np.mean(row) for row in by_hand]))
+
+
+def test_the_error_of_large_averages_counts_whole_views():
+    base = each_draw(singles, (1, 2), replace(SMALL, members=7, students=2))
+    found = ensembling.error_of_size(base, 7)
+    assert found.value == pytest.approx(np.mean([nets.average_error("single-view") for nets in base]))
+    assert found.high >= 1 - 0.025 ** (1 / (2 * SMALL.task.k * 2)) - 1e-9  # an exact interval is never a point
+
+
+def test_the_pooled_lottery_is_that_of_one_wide_net():
+    joint = each_draw(trained_averages, (1, 2), SMALL)
+    right, both = ensembling.pooled_lottery(joint)
+    hits, twice = [], []
+    for averages in joint:
+        for number, nets in enumerate(averages):
+            start = nets.draw.init(1000 * number, 5).own_view_overlap(nets.draw.task.views).amax(0)
+            outputs = sum(ensembling.view_outputs(nets.nets[net : net + 1], nets.draw.task.views) for net in range(5))
+            S = ensembling.main_strength(nets.draw.train, SMALL.activation.q)
+            predicted = (start * S ** (1 / (SMALL.activation.q - 2))).argmax(-1)
+            hits.append((predicted == outputs[0].argmax(-1)).double().mean())
+            twice.append((outputs[0].amin(-1) >= 0.1 * outputs[0].amax(-1)).double().mean())
+    assert right.value == pytest.approx(float(np.mean(hits)))
+    assert both.value == pytest.approx(float(np.mean(twice)))
+    assert 0 <= ensembling.known_and_missed(joint) <= ensembling.trained_average_error((1, 2), SMALL).value
+
+
+def test_near_ties_are_counted_race_by_race():
+    base = each_draw(singles, (1, 2), SMALL)
+    found = ensembling.near_ties(base)
+    near, tied, ends = [], [], []
+    for nets in base:
+        S = ensembling.main_strength(nets.draw.train, SMALL.activation.q)
+        learned = ensembling.learned_views(nets.nets, nets.draw.task.views)
+        for net in range(5):
+            for i in range(SMALL.task.k):
+                a, b = sorted(
+                    float(nets.history.overlap[0, net, i, v]) ** (SMALL.activation.q - 2) * float(S[i, v])
+                    for v in (0, 1)
+                )
+                near.append(a / b > 0.9)
+                tied += [bool(learned[net, i].all())] * near[-1]
+                ends.append(float(nets.history.overlap[-1, net, i].max()))
+    assert found.share == pytest.approx(np.mean(near))
+    assert found.both == pytest.approx(np.mean(tied), nan_ok=True)
+    assert found.winner == pytest.approx(torch.tensor(ends).median().item())
+    together = ensembling.near_ties(base, joint=True)
+    assert together.winner >= found.winner

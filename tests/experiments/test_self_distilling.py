@@ -14,6 +14,7 @@ from mvtheory.experiments.self_distilling import (
     ESTIMATORS,
     both_wrong,
     count_views,
+    errors_beyond_both,
     pair_error,
     pairs_wrong,
     views_by_stage,
@@ -90,3 +91,12 @@ def test_views_are_counted_by_who_knew_them():
     ]  # fmt: skip
     counts = count_views([base, base], [after, after])
     assert counts == (12, 6, 12, 12)  # three classes, two students, two data sets; the second gave its own view up
+
+
+def test_errors_that_neither_net_explains_are_counted_with_the_views_that_are_lacking():
+    draw = Draw(1, EXACT)
+    base = readers(draw, [TWO, TWO, ONE, BOTH, ONE])  # teachers of students 0 and 1 are nets 2 and 3
+    after = readers(draw, [ONE, BOTH])  # student 0 gave its own view up
+    kept = draw.test_single_view.kept
+    assert errors_beyond_both([base], [after]) == (int((kept == 1).sum()),) * 2
+    assert errors_beyond_both([base], [readers(draw, [BOTH, BOTH])]) == (0, 0)

@@ -32,7 +32,7 @@ def test_errors_by_size_stand_beside_the_law():
 
 
 def test_a_class_of_which_all_views_are_held_has_a_circle_and_any_other_a_cross():
-    (ax,) = ensembles.coverage(VIEWS).axes
+    ax, _ = ensembles.coverage_and_error(VIEWS, [0.5, 0.2], 2).axes
     last = [line.get_marker() for line in ax.lines if line.get_marker() in "ox"]
     assert last == ["x", "o"]
     squares = [line for line in ax.lines if line.get_marker() == "s" and line.get_markersize() == 11]

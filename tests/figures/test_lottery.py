@@ -21,6 +21,9 @@ def test_overlaps_are_drawn_net_by_net_and_view_by_view():
     for net, ax in enumerate(fig.axes):
         drawn = np.stack([line.get_ydata() for line in ax.lines], 1)
         np.testing.assert_allclose(drawn, overlap[:, net])
+        kept = int(overlap[-1, net].argmax())
+        words = [f"view {view + 1} {'kept' if view == kept else 'left behind'}" for view in range(3)]
+        assert [text.get_text() for text in ax.texts] == words
 
 
 def test_every_net_is_a_point_in_the_column_of_its_inputs():
@@ -33,7 +36,7 @@ def test_every_net_is_a_point_in_the_column_of_its_inputs():
 
 def test_a_table_says_its_errors():
     (ax,) = lottery.error_table(torch.tensor([[0.0, 1.0], [0.52, 0.25]])).axes
-    assert [text.get_text() for text in ax.texts] == ["0.0", "1.0", "0.5", "0.2"]
+    assert [text.get_text() for text in ax.texts] == ["0", "1", ".5", ".2"]
     assert [label.get_text() for label in ax.get_yticklabels()] == ["first", "second"]
 
 

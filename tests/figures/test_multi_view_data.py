@@ -15,15 +15,18 @@ def close():
     plt.close("all")
 
 
-def test_white_lines_enclose_the_views_of_the_class():
-    products = torch.rand(3, 2, 5)
-    fig = multi_view_data.view_products({"first": (0, products), "second": (2, products.flip(0))})
-    first, second = fig.axes[:2]
-    assert [first.get_title(), second.get_title()] == ["first", "second"]
-    assert np.array_equal(first.images[0].get_array(), products.reshape(6, 5))
-    assert [line.get_ydata()[0] for line in first.lines] == [-0.5, 1.5]
-    assert [line.get_ydata()[0] for line in second.lines] == [3.5, 5.5]
-    assert [label.get_text() for label in first.get_yticklabels()] == ["0", "1", "2"]
+def test_the_class_of_an_input_stands_out_and_its_lost_view_is_marked():
+    seen = torch.tensor([[1.0, 0.9], [0.4, 0.1], [0.1, 0.4]])
+    fig = multi_view_data.two_inputs({"both": (0, seen), "one": (2, seen)})
+    both, one = fig.axes
+    assert [both.get_title(), one.get_title()] == ["both", "one"]
+    for ax, y in ((both, 0), (one, 2)):
+        heights = [bar.get_height() for bar in ax.patches]
+        assert heights == pytest.approx(seen.flatten().tolist())
+        assert [bar.get_alpha() == 1 for bar in ax.patches] == [i // 2 == y for i in range(6)]
+    assert [text.get_text() for text in both.texts] == ["the class"]
+    assert [text.get_text() for text in one.texts] == ["lost", "the class"]
+    assert one.texts[0].xy == pytest.approx((1.8, 0.1))
 
 
 def test_patches_are_rows():
