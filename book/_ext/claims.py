@@ -2,7 +2,7 @@
 
 A chapter shows a claim, and the claim's output carries it as data (`MIME`). This extension gathers them from the
 executed chapters. The directive ``{claims-ledger}`` stands for the table of all of them, a row each, which links to the
-chapter and has the anchor ``claim-<id>``.
+chapter and has the anchor ``claim-<id>``. ``{claims-summary}`` counts the verdicts, and links to what does not hold.
 """
 
 from __future__ import annotations
@@ -22,6 +22,11 @@ from outputs import executed_notebooks
 from page_tables import page_link, table
 
 MIME = "application/vnd.mvtheory.claim+json"
+VERDICTS = {
+    "holds": "hold: the interval lies inside the predicted range",
+    "fails": "fail: it lies outside",
+    "inconclusive": "cannot be told: it straddles an end",
+}
 
 
 class LedgerNode(nodes.General, nodes.Element):
@@ -36,8 +41,20 @@ class ClaimsLedger(SphinxDirective):
         return [LedgerNode()]
 
 
+class SummaryNode(nodes.General, nodes.Element):
+    """Stands where the count of the verdicts goes."""
+
+
+class ClaimsSummary(SphinxDirective):
+    """How many claims hold, fail, or cannot be told; with links to those that do not hold."""
+
+    def run(self) -> list[nodes.Node]:
+        """Leave a place for the list."""
+        return [SummaryNode()]
+
+
 class FillLedger(SphinxPostTransform):
-    """Put the table in its place."""
+    """Put the table and the count in their places."""
 
     default_priority = 8  # before references are resolved, which starts at 9
 
@@ -45,6 +62,8 @@ class FillLedger(SphinxPostTransform):
         """Replace each placeholder by the ledger."""
         for place in list(self.document.findall(LedgerNode)):
             place.replace_self(ledger(self.app, self.env.docname))
+        for place in list(self.document.findall(SummaryNode)):
+            place.replace_self(summary(self.app, self.env.docname))
 
 
 def collect(app: Sphinx) -> list[tuple[str, dict[str, Any]]]:
@@ -98,6 +117,20 @@ def ledger(app: Sphinx, here: str) -> nodes.table:
     return table(header, rows, classes=["claims-ledger"])
 
 
+def summary(app: Sphinx, here: str) -> nodes.bullet_list:
+    """Make a list of the verdicts: how many claims have each, and which do not hold. Checks are no claims."""
+    claims = [(docname, fields) for docname, fields in collect(app) if fields["kind"] == "claim"]
+    made = nodes.bullet_list()
+    for verdict, words in VERDICTS.items():
+        some = [(docname, fields["id"]) for docname, fields in claims if fields["verdict"] == verdict]
+        line = nodes.paragraph("", "", nodes.strong(text=f"{len(some)} of {len(claims)}"), nodes.Text(f" {words}"))
+        for i, (docname, id) in enumerate(some if verdict != "holds" else []):
+            line += nodes.Text(", " if i else ": ")
+            line += page_link(app.env, here, docname, nodes.literal(text=id))
+        made += nodes.list_item("", line)
+    return made
+
+
 def write_claims(app: Sphinx, exception: Exception | None) -> None:
     """Write ``claims.json`` beside the pages."""
     if exception is None:
@@ -110,7 +143,9 @@ def write_claims(app: Sphinx, exception: Exception | None) -> None:
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the extension."""
     app.add_node(LedgerNode)
+    app.add_node(SummaryNode)
     app.add_directive("claims-ledger", ClaimsLedger)
+    app.add_directive("claims-summary", ClaimsSummary)
     app.add_post_transform(FillLedger)
     app.connect("env-updated", check_claims)
     app.connect("build-finished", write_claims)

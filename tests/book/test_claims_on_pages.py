@@ -148,3 +148,13 @@ def test_what_cannot_be_recorded_is_refused_before_any_work(mode: str, id: str, 
     )
     assert run.returncode == 1
     assert reason in run.stderr
+
+
+@at("desk", "index")
+def test_the_index_counts_the_verdicts_and_links_to_what_does_not_hold(desk: Visit, claims: list[dict]) -> None:
+    counted = [claim for claim in claims if claim["kind"] == "claim"]
+    lines = desk.page.locator("article li:has(strong)").all()
+    for verdict, word in {"holds": " hold: ", "fails": " fail: ", "inconclusive": " cannot be told: "}.items():
+        ids = [claim["id"] for claim in counted if claim["verdict"] == verdict]
+        (line,) = [line for line in lines if f"{len(ids)} of {len(counted)}{word}" in line.inner_text()]
+        assert line.locator("a").all_inner_texts() == ([] if verdict == "holds" else ids)
