@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mvtheory.claims import Claim, Ledger
+from mvtheory.claims import CLAIM_MIME, Claim, Ledger
 
 __all__ = ["glue_values", "record"]
 
@@ -26,8 +26,9 @@ def record(*claims: Claim) -> None:
         If a claim is not measured yet; if IPython or myst-nb is not installed.
     """
     ledger = Ledger(claims)
+    _display(ledger)
     for claim in ledger:
-        _display(claim)
+        _display({CLAIM_MIME: claim.as_dict()}, raw=True)  # for the book, which gathers all claims; nothing is seen
         assert claim.measured is not None  # a ledger holds measured claims only
         texts = {
             "measured": claim.measured.value_text,
@@ -57,9 +58,9 @@ def glue_values(values: dict[str, Any]) -> None:
         glue(name, str(value), display=False)
 
 
-def _display(thing: Any) -> None:
+def _display(thing: Any, **how: Any) -> None:
     try:
         from IPython.display import display
     except ImportError as error:
         raise ImportError("showing claims needs IPython: pip install 'mvtheory[book]'") from error
-    display(thing)
+    display(thing, **how)

@@ -239,6 +239,9 @@ _TABLE: Mapping[str, list[Claim]] = {
     "11-regime": [
         _claim("reduction", "Share of (net, class) for which the reduction learns the view that the full model learns",
                0.97, 1, TOLERANCE, BOOK),
+        _claim("memorise-scaling", "Change of a single net's error when background noise grows by the root of two, and "
+               "single-view training inputs fourfold",
+               -0.05, 0.05, DERIVED, "the book, eight classes"),
         _claim("views-3", "Factor on the error by each further net, with 3 views in the reduction",
                0.617, 0.717, TOLERANCE, "more views, noise-free"),
         _claim("views-4", "Factor on the error by each further net, with 4 views in the reduction",

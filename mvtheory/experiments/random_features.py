@@ -11,21 +11,20 @@ import xarray as xr
 from jaxtyping import Float
 from torch import Tensor
 
-from mvtheory._check import check_choice, check_int
+from mvtheory._check import check_int
 from mvtheory.data import Sample
 from mvtheory.experiments import digit_features
 from mvtheory.experiments.base import DRAWS, FULL, Measurement, select
 from mvtheory.experiments.digit_images import SPLITS
-from mvtheory.experiments.fixed_features import KINDS, FeatureStudy, difference
+from mvtheory.experiments.fixed_features import FeatureStudy, difference
 from mvtheory.experiments.nets import Draw
 from mvtheory.experiments.settings import SETTING, Setting
 from mvtheory.linear.comparison import compare
 from mvtheory.linear.feature_maps import gaussian_weights, relu_features, tangent_features, view_feature_norm
 from mvtheory.linear.ridge import every_fifth
 from mvtheory.measurement import Estimate, over_draws, wrong
-from mvtheory.model import PatchNets
 
-__all__ = ["ESTIMATORS", "NARROW", "STUDIES", "MultiViewFeatures", "error_by_visibility", "kernel_distances"]
+__all__ = ["ESTIMATORS", "NARROW", "STUDIES", "MultiViewFeatures", "error_by_visibility"]
 
 Outputs = dict[str, list[Tensor]]
 
@@ -115,39 +114,6 @@ def error_by_visibility(data: xr.Dataset, width: int, groups: int = 4) -> list[E
     rows = [[w[g == number] for w, g in zip(missed, group, strict=True)] for number in range(groups + 1)]
     nets, points = data.sizes["draw"] * data.sizes["model"], int(data["points"][0]) // (groups + 1)
     return [over_draws(row, points=points, nets=nets) for row in rows]
-
-
-def kernel_distances(
-    x: Float[Tensor, "n P d"], neurons: int, kind: str, limit: Float[Tensor, "n n"], models: int = 5
-) -> list[float]:
-    """Return how far the kernels of models with a finite number of neurons are from their limit, relative to it.
-
-    Parameters
-    ----------
-    x : Tensor, shape [n, P, d]
-        Inputs.
-    neurons : int, >= 1
-        Neurons of a class for tangent features, number of random ReLU features.
-    kind : {"tangent", "ReLU"}
-        Features; activation and initial weights of the nets are those of the students.
-    limit : Tensor, shape [n, n]
-        The kernel of infinitely many, see :func:`mvtheory.linear.kernels.patch_kernel`.
-    models : int, >= 1
-        Models that differ by their seed.
-
-    Returns
-    -------
-    list of float
-        One for each model.
-    """
-    s, d = SETTING, x.shape[2]
-    if check_choice("kind", kind, KINDS) == "ReLU":
-        phi, unit = relu_features(gaussian_weights(models, neurons, d, seed=1), x)[:, 0], 1.0
-    else:
-        start = PatchNets.init(models, k=2, m=neurons, d=d, sigma_0=s.sigma_0, seed=1, activation=s.activation)
-        phi, unit = tangent_features(start, x)[:, 0], (s.activation.varrho / s.sigma_0) ** (2 * (s.activation.q - 1))
-    kernels = phi @ phi.mT * unit / neurons  # in the units of the limit
-    return [float((K - limit).norm() / limit.norm()) for K in kernels]
 
 
 def _wrong_by_view(F: Float[Tensor, "L n k"], single: Sample) -> Float[Tensor, "L k M"]:

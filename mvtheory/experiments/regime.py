@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mvtheory.ensemble import view_outputs
+from mvtheory.experiments import memorising
 from mvtheory.experiments.base import DRAWS, STUDENT_DRAWS, Measurement
 from mvtheory.experiments.ensembling import (
     all_choices,
@@ -157,6 +158,7 @@ def share_missed(problem: Problem, choices: Sequence[Sequence[int]]) -> float:
 #: The estimators of the chapter's claims, by id.
 ESTIMATORS: Mapping[str, Callable[..., Measurement]] = {
     "reduction": reduction,
+    **memorising.ESTIMATORS,
     **{
         f"views-{M}": partial(views_reduced, draws=MORE_VIEWS_REDUCED_DRAWS, setting=setting)
         for M, setting in MORE_VIEWS_REDUCED.items()

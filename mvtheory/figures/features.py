@@ -14,7 +14,7 @@ from torch import Tensor
 from mvtheory.measurement import Estimate
 from mvtheory.plotting import COLOURS, figure
 
-__all__ = ["bias_variance_span", "errors_by_features", "kernel_distances", "seen_views"]
+__all__ = ["bias_variance_span", "errors_by_features", "seen_views"]
 
 _LINES = {"single": "o-", "distilled": "s--", "ensemble": "o-", "wide student": "^--"}
 
@@ -49,27 +49,12 @@ def errors_by_features(
         for method, line in _LINES.items():
             colour = COLOURS.get(method, COLOURS["random features"])
             _intervals(ax, R, methods[method], line, color=colour, label=method, ms=5)
-        ax.set(title=title, ylim=(-0.02, 0.62))
+        ax.set_title(title)
         _number_of_features(ax, R)
+    axes[0].set_ylim(bottom=-0.02)  # shared; no end above, so that nothing is cut off
     axes[-1].axhline(limit, color=COLOURS["theory"], ls="--", lw=1)
     axes[0].set_ylabel("error on single-view inputs")
     axes[-1].legend()
-    return fig
-
-
-def kernel_distances(neurons: Sequence[int], distances: Mapping[str, Sequence[Sequence[float]]]) -> Figure:
-    """Draw the distance of finite kernels to their limit by kind of features: a row for each number of neurons.
-
-    Each number of a row is another model. Lines fall like one over the root, through the mean of the last row.
-    """
-    fig, ax = figure(height=2.7)
-    for kind, colour in {"tangent": COLOURS["single"], "ReLU": COLOURS["random features"]}.items():
-        for model, values in enumerate(zip(*distances[kind], strict=True)):
-            ax.plot(neurons, values, "o", ms=4, color=colour, label=None if model else kind)
-        end = sum(distances[kind][-1]) / len(distances[kind][-1])
-        ax.plot(neurons, [end * (neurons[-1] / n) ** 0.5 for n in neurons], color=colour, lw=1)
-    ax.set(xscale="log", yscale="log", xlabel="neurons", ylabel="distance to the limit")
-    ax.legend()
     return fig
 
 

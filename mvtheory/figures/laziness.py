@@ -25,11 +25,11 @@ def gains_by_scale(alphas: Sequence[float], gains: Mapping[str, Sequence[Estimat
         rows, colour = gains[name], COLOURS[name]
         ax.plot(alphas, [row.value for row in rows], "o-", color=colour, label=label, ms=5)
         ax.vlines(alphas, [row.low for row in rows], [row.high for row in rows], color=colour, lw=1.5)
-    ax.axvline(predicted, color=COLOURS["theory"], ls="--", lw=1.5)
-    ax.axhline(0, color=INK, lw=0.5)
-    ax.set(xscale="log", ylim=(-0.1, 0.5), yticks=[0, 0.2, 0.4], ylabel="difference of errors")
+    ax.axvline(predicted, color=COLOURS["theory"], ls="--", lw=1.5, label="predicted scale")
+    ax.axhline(0, color=INK, lw=1)
+    ax.set(xscale="log", ylabel="difference of errors")
     ax.minorticks_off()
-    ax.legend(loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0)
+    fig.legend(loc="outside upper center", ncols=2)
     ax.set_xlabel(r"scale $\alpha$: features learned (left) or fixed (right)")
     return fig
 
@@ -65,11 +65,12 @@ def at_scale(
     fig, (top, ax) = figure(height=4.2, nrows=2, height_ratios=[1, 1.5])
     for name, rows in gains.items():
         top.plot(alphas, [row.value for row in rows], color=COLOURS[name])
+    top.axhline(0, color=INK, lw=0.5)
     top.axvline(alpha, color=INK, lw=1)
-    top.set(xscale="log", ylabel="gains, cost", ylim=(-0.05, 0.45), xticks=alphas[::2])
+    top.set(xscale="log", ylabel="gains, cost", xticks=alphas[::2])
     top.minorticks_off()
     top.set_title(f"weights move by {movement:.2g} times their length")
-    ax.set_xlim(-0.02, 0.55)
+    ax.set_xlim(-0.02, 0.6)
     estimate_points(ax, list(errors), list(errors.values()), [COLOURS[method] for method in errors])
     ax.set_xlabel("error on single-view inputs")
     return fig

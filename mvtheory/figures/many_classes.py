@@ -14,17 +14,20 @@ from mvtheory.plotting import COLOURS, INK, figure
 __all__ = ["cost_of_step", "law_at_each_size", "scatter_of_errors"]
 
 
-def law_at_each_size(errors: Mapping[int, Sequence[Estimate]]) -> Figure:
-    """Draw the errors of averages of 1, 2, ... nets with the law, for each of five numbers of classes."""
-    shades = ["#9ecae1", "#6baed6", "#4292c6", "#2171b5", COLOURS["ensemble"]]
+def law_at_each_size(errors: Mapping[int, Sequence[Estimate]], bottom: float = 0.015) -> Figure:
+    """Draw the errors of averages of 1, 2, ... nets with the law, by the number of classes.
+
+    The axis is logarithmic and begins at `bottom`: intervals that reach below end there.
+    """
     fig, ax = figure(height=3.2)
-    sizes = range(1, 1 + len(next(iter(errors.values()))))
+    sizes, colour = range(1, 1 + len(next(iter(errors.values())))), COLOURS["ensemble"]
     ax.plot(sizes, [0.5**L for L in sizes], color=COLOURS["theory"], label=r"$2^{-L}$")
-    for place, ((k, found), shade) in enumerate(zip(errors.items(), shades, strict=True)):
-        x = np.array(sizes) + 0.12 * (place - 2)
-        ax.vlines(x, [max(e.low, 0.01) for e in found], [e.high for e in found], color=shade)
-        ax.plot(x, [e.value for e in found], "o", ms=5, color=shade, label=f"k = {k}")
-    ax.set(yscale="log", ylim=(0.015, 0.8), xlabel="nets in the average, $L$", ylabel="error", xticks=sizes)
+    for place, ((k, found), mark) in enumerate(zip(errors.items(), "osv^D"[: len(errors)], strict=True)):
+        x = np.array(sizes) + 0.12 * (place - (len(errors) - 1) / 2)
+        ax.vlines(x, [max(e.low, bottom) for e in found], [e.high for e in found], color=colour, lw=1.5)
+        ax.plot(x, [e.value for e in found], mark, ms=5, color=colour, label=f"k = {k}")
+    ax.set(yscale="log", xlabel="nets in the average, $L$", ylabel="error", xticks=sizes)
+    ax.set_ylim(bottom=bottom)
     ax.set_yticks([0.03, 0.06, 0.125, 0.25, 0.5], ["0.03", "0.06", "0.125", "0.25", "0.5"])
     ax.minorticks_off()
     ax.legend(ncols=2)

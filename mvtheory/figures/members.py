@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Float
@@ -10,38 +10,40 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mvtheory.measurement import Estimate
-from mvtheory.plotting import COLOURS, INK, estimate_points, figure
+from mvtheory.plotting import COLOURS, INK, figure
 
 __all__ = ["account_by_variance", "error_points", "frame", "margins_and_errors", "squared_loss"]
 
 TREES, BOOSTED = "#A6761D", "#8E6BBE"  # besides the colours of the book
 
-# By method, its name in the figure and its colour.
-_ROWS = {
-    "tree": ("tree", TREES),
-    "bagged trees": ("bagged trees", TREES),
-    "small tree": ("small tree", BOOSTED),
-    "boosted small trees": ("boosted trees", BOOSTED),
-    "linear": ("linear model", INK),
-    "bagged linear": ("bagged linear m.", INK),
-    "fixed": ("fixed features", COLOURS["random features"]),
-    "bagged fixed": ("bagged fixed f.", COLOURS["random features"]),
-    "net": ("net", COLOURS["single"]),
-    "average of nets": ("average of nets", COLOURS["ensemble"]),
+# By what is put together, one member and the ensemble (methods of the table), and the colour.
+_PAIRS = {
+    "trees, bagged": ("tree", "bagged trees", TREES),
+    "trees, boosted": ("small tree", "boosted small trees", BOOSTED),
+    "linear, bagged": ("linear", "bagged linear", INK),
+    "fixed f., bagged": ("fixed", "bagged fixed", COLOURS["random features"]),
+    "nets, averaged": ("net", "average of nets", COLOURS["ensemble"]),
 }
 
 Curves = Float[np.ndarray, "draws _"]  # errors by number of members or rounds
 
 
 def error_points(table: Mapping[str, Mapping[str, Estimate]]) -> Figure:
-    """Draw errors by method, on single-view inputs as dots with intervals, on multi-view inputs as squares."""
-    fig, ax = figure(height=3.9)
-    ax.set_xlim(-0.03, 0.9)
-    names, colours = zip(*_ROWS.values(), strict=True)
-    estimate_points(ax, names, [table[method]["single-view"] for method in _ROWS], colours)
-    multi = [table[method]["multi-view"].value for method in _ROWS]
-    ax.plot(multi, range(len(_ROWS)), "s", ms=7, mfc="none", color=INK, zorder=5)
-    ax.set_xlabel("test error: □ multi-view, ● single-view inputs")
+    """Draw the errors of one member (hollow) and of the ensemble (filled), a panel for each kind of test inputs."""
+    fig, axes = figure(height=2.9, ncols=2, sharey=True)
+    for ax, where in zip(axes, ("multi-view", "single-view"), strict=True):
+        for row, (one, many, colour) in enumerate(_PAIRS.values()):
+            start, end = table[one][where], table[many][where]
+            ax.plot([start.value, end.value], [row, row], color=colour, lw=1.5, alpha=0.6)
+            for e in (start, end):
+                ax.plot([e.low, e.high], [row, row], "|-", color=colour, ms=9)
+            ax.plot(start.value, row, "o", ms=8, mfc="none", mew=2, color=colour)
+            ax.plot(end.value, row, "o", ms=8, color=colour)
+        ax.set(title=f"{where} inputs", xlabel="test error", xlim=(-0.05, None))
+        ax.tick_params(axis="y", length=0)
+        ax.grid(axis="x")
+    axes[0].set(yticks=range(len(_PAIRS)), ylim=(len(_PAIRS) - 0.5, -0.5))
+    axes[0].set_yticklabels(_PAIRS)
     return fig
 
 
@@ -71,38 +73,46 @@ def squared_loss(
 def margins_and_errors(
     margins: Float[np.ndarray, "rounds levels"], training: Curves, multi: Curves, shown: tuple[int, ...]
 ) -> Figure:
-    """Draw quantiles of the margins in training after some rounds of boosting, and both errors by round."""
+    """Draw quantiles of the margins in training after some rounds of boosting and of nets, and both errors by round."""
     fig, (left, right) = figure(height=3.0, ncols=2)
     levels = np.linspace(0, 1, margins.shape[1])
     for rounds, alpha in zip(shown, (0.4, 0.7, 1.0), strict=True):
         left.plot(margins[rounds - 1], levels, color=BOOSTED, alpha=alpha, label=f"{rounds}")
+    left.plot([1, 1], [0, 1], color=COLOURS["single"])
+    left.text(0.96, 0.05, "a net", ha="right", color=COLOURS["single"])
     left.axvline(0, color=INK, lw=1, ls="--")
-    left.set(xlabel="margin in training", ylabel="share below", xlim=(-0.5, 0.6))
-    left.legend(title="rounds", loc="upper left")
-    when = np.arange(1, len(margins) + 1)
-    right.plot(when, training.mean(0), color=INK, ls="--", label="training")
+    left.set(xlabel="margin in training", ylabel="share below")
+    left.legend(title="rounds", loc=(0.5, 0.35))
+    when, fitted = np.arange(1, len(margins) + 1), training.mean(0) == 0
+    right.plot(when[~fitted], training.mean(0)[~fitted], color=INK, ls="--", label="training")
     right.plot(when, multi.mean(0), color=BOOSTED, label="test")
-    right.set(xscale="log", xlabel="rounds", ylabel="error, multi-view")
+    for first in when[fitted][:1]:
+        right.axvspan(first, when[-1], color=COLOURS["theory"], alpha=0.2, lw=0, label="training: 0")
+    right.set(xscale="log", yscale="log", xlabel="rounds", ylabel="error, multi-view")
     right.set_xticks([1, 10, 100], ["1", "10", "100"])
-    right.legend()
+    right.legend(loc="upper right", handlelength=1.0)
     return fig
 
 
 def account_by_variance(
-    trees: Curves, trees_account: Float[np.ndarray, " L"], nets: Curves, nets_account: Float[np.ndarray, " L"]
+    trees: Sequence[Estimate],
+    trees_account: Float[np.ndarray, " L"],
+    nets: Sequence[Estimate],
+    nets_account: Float[np.ndarray, " L"],
 ) -> Figure:
     """Draw errors by the number of members before what variance says of them: bagged trees, and nets with the law."""
     fig, axes = figure(height=3.0, ncols=2)
-    L = len(nets_account)
-    up_to = np.arange(1, L + 1)
+    up_to = np.arange(1, len(nets_account) + 1)
     panels = (
         ("bagged trees", trees, trees_account, TREES),
         ("nets", nets, nets_account, COLOURS["ensemble"]),
     )
     for ax, (title, errors, account, colour) in zip(axes, panels, strict=True):
         ax.plot(up_to, account, color=COLOURS["theory"], label="by variance")
-        ax.plot(up_to, errors.mean(0)[:L], "o", ms=5, color=colour, label="measured")
-        ax.set(title=title, xlabel="members", ylim=(-0.02, None), xticks=[1, 4, 7, 10])
+        ax.plot(up_to, [e.value for e in errors], "o", ms=5, color=colour, label="measured")
+        ax.vlines(up_to, [e.low for e in errors], [e.high for e in errors], color=colour)
+        ax.set(title=title, xlabel="members", xticks=[1, 4, 7, 10])
+        ax.set_ylim(bottom=-0.03 * errors[0].value)
     axes[1].plot(up_to, 0.5**up_to, "--", color=COLOURS["theory"], lw=1.5, label=r"$2^{-L}$")
     axes[0].set_ylabel("error")
     for ax in axes:

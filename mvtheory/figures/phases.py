@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from mvtheory.plotting import COLOURS, INK, figure
 
-__all__ = ["error_and_share", "error_by_recipe", "error_by_views", "phase_map"]
+__all__ = ["error_and_share", "error_by_inputs", "error_by_recipe", "error_by_views", "phase_map"]
 
 
 def phase_map(
@@ -87,6 +87,36 @@ def error_by_views(errors: Mapping[int, Float[np.ndarray, " L"]]) -> Figure:
         ax.plot(sizes, (1 - 1 / M) ** sizes, color=COLOURS["theory"])
         ax.plot(sizes, by_size, sign, color=COLOURS["ensemble"], label=f"M = {M}")
     ax.set(xlabel="nets in the average, $L$", ylabel="error on single-view inputs", xticks=sizes, ylim=(0, 0.85))
+    ax.legend()
+    return fig
+
+
+def error_by_inputs(data: xr.Dataset, thresholds: Sequence[float]) -> Figure:
+    """Draw the error against the single-view training inputs of a class, for each length of the noise.
+
+    Parameters
+    ----------
+    data : xarray.Dataset
+        The variable ``error``, with axes ``draw``, ``noise`` and ``inputs``.
+    thresholds : sequence of float
+        For each noise, the predicted number of inputs from which on they teach: a tick on the axis.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    fig, ax = figure(height=3.0)
+    ax.axhline(0.5, color=COLOURS["theory"], ls="--", lw=1)
+    inputs = data["inputs"].values
+    for noise, threshold, sign in zip(data["noise"].values, thresholds, "osD", strict=True):
+        rows = data["error"].sel(noise=noise)
+        (line,) = ax.plot(inputs, rows.mean("draw"), f"{sign}-", label=rf"noise {noise:.2f}")
+        ax.plot(inputs, rows.T, ".", ms=3, color=line.get_color())
+        ax.plot([threshold, threshold], [0, 0.04], color=line.get_color(), lw=3)
+    ax.set(xscale="log", ylim=(0, 0.6), xlabel="single-view training inputs of a class, $n$")
+    ax.set_ylabel("error on single-view inputs")
+    ax.set_xticks(inputs, inputs)
+    ax.minorticks_off()
     ax.legend()
     return fig
 

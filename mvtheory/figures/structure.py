@@ -21,54 +21,61 @@ Gains = Mapping[float, Sequence[Estimate]]  # by strength of other classes' view
 
 
 def gain_points(gains: Mapping[str, Mapping[str, Estimate]], nothing: tuple[float, float]) -> Figure:
-    """Draw gains by case and method in two panels: all of them, and those near zero enlarged.
+    """Draw gains by case and method, with a band for the range that counts as no gain.
 
-    The range that counts as no gain is a band.
+    Inside the band the axis is linear, outside logarithmic.
     """
-    fig, axes = figure(height=4.1, ncols=2, sharey=True)
-    for ax in axes:
-        ax.axvspan(*nothing, color=COLOURS["theory"], alpha=0.3, lw=0)
-        for row, by_method in enumerate(gains.values()):
-            for shift, (method, gain) in zip((-0.22, 0, 0.22), by_method.items(), strict=True):
-                ax.plot([gain.low, gain.high], [row + shift] * 2, color=COLOURS[method])
-                label = method if row == 0 else None
-                ax.plot(gain.value, row + shift, "o", ms=5, color=COLOURS[method], label=label)
-        ax.tick_params(axis="y", length=0)
-        ax.grid(axis="x")
-    axes[0].set(xlim=(-0.03, 0.52), xlabel="gain in error", ylim=(len(gains) - 0.5, -0.5))
-    axes[1].set(xlim=(-0.022, 0.047), xlabel="near zero")
-    axes[0].set_yticks(range(len(gains)), [name.replace(": ", ":\n") for name in gains])
-    handles = axes[0].get_legend_handles_labels()
-    fig.legend(*handles, loc="outside upper center", ncols=3, columnspacing=1.0, handletextpad=0.2)
+    fig, ax = figure(height=3.9)
+    ax.axvspan(*nothing, color=COLOURS["theory"], alpha=0.3, lw=0, label="no gain")
+    for row, by_method in enumerate(gains.values()):
+        for shift, (method, gain) in zip((-0.22, 0, 0.22), by_method.items(), strict=True):
+            ax.plot([gain.low, gain.high], [row + shift] * 2, color=COLOURS[method])
+            label = method if row == 0 else None
+            ax.plot(gain.value, row + shift, "o", ms=5, color=COLOURS[method], label=label)
+    ax.set_xscale("symlog", linthresh=nothing[1], linscale=0.6)
+    ticks = [nothing[0], 0, nothing[1], 0.1, 0.5]
+    ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    ax.minorticks_off()
+    ax.tick_params(axis="y", length=0)
+    ax.grid(axis="x")
+    ax.set(xlabel="gain in error (logarithmic outside the band)", ylim=(len(gains) - 0.5, -0.5))
+    ax.set_yticks(range(len(gains)), list(gains))
+    fig.legend(loc="outside upper center", ncols=4, columnspacing=1.0, handletextpad=0.2, handlelength=1.0)
     return fig
 
 
-def falls(errors: Mapping[str, Float[np.ndarray, " L"]]) -> Figure:
-    """Draw the error of averages of 1, 2, ... nets, divided by that of one net, before the law of two views."""
+def falls(errors: Mapping[str, Sequence[Estimate]]) -> Figure:
+    """Draw relative errors of averages of 1, 2, ... nets, before the law of two views; the first stands out."""
     fig, ax = figure(height=3.2)
     sizes = np.arange(1, 1 + len(next(iter(errors.values()))))
-    ax.plot(sizes, 0.5 ** (sizes - 1), color=COLOURS["theory"], lw=5, alpha=0.3)
-    for (name, fall), mark in zip(errors.items(), _MARKS[: len(errors)], strict=True):
-        ax.plot(sizes, fall / fall[0], f"{mark}-", ms=4, lw=1, color=COLOURS["ensemble"], label=name)
-    ax.set(xlabel="nets in the average, $L$", ylabel="error, relative to one net", ylim=(-0.03, 1.08))
-    ax.legend(loc="center right", bbox_to_anchor=(1.0, 0.42))
+    ax.plot(sizes, 0.5 ** (sizes - 1), color=COLOURS["theory"], lw=6, alpha=0.3, label="law of coverage")
+    for place, ((name, fall), mark) in enumerate(zip(errors.items(), _MARKS[: len(errors)], strict=True)):
+        colour = COLOURS["single" if place else "ensemble"]
+        values = [e.value for e in fall]
+        ax.plot(sizes, values, f"{mark}-", ms=4, lw=1, color=colour, label=name)
+        ax.vlines(sizes, [e.low for e in fall], [e.high for e in fall], color=colour, lw=1)
+    ax.set(xlabel="nets in the average, $L$", ylabel="error, relative to one net", xticks=sizes)
+    ax.set_ylim(bottom=-0.03)
+    ax.legend(loc="center right", bbox_to_anchor=(1.0, 0.4))
     return fig
 
 
 def ratios_and_gains(
     overlaps: Sequence[float],
-    ratios: Float[np.ndarray, " overlaps"],
+    ratios: Sequence[Estimate],
     gains: Gains,
     q: int,
     main: tuple[float, float],
 ) -> Figure:
     """Draw ratios of winners and gains of ensembles along the dial, before the formulas and a simple guess (dotted)."""
     fig, axes = figure(height=3.3, ncols=2)
-    grid = np.linspace(0, 1, 401)
-    axes[0].plot(grid, [resting_ratio(c, q) for c in grid], color=COLOURS["theory"])
-    axes[0].plot(grid, grid, ":", color=COLOURS["theory"], lw=1)
-    axes[0].plot(overlaps, ratios, "o", ms=5, color=COLOURS["single"])
-    axes[0].set(xlabel=r"overlap of the views, $\omega$", ylabel=r"ratio of a winner, $\beta$", ylim=(-0.05, 1.05))
+    grid, blue = np.linspace(0, 1, 401), COLOURS["single"]
+    axes[0].plot(grid, [resting_ratio(c, q) for c in grid], color=COLOURS["theory"], label="formula")
+    axes[0].plot(grid, grid, ":", color=COLOURS["theory"], lw=1, label="guess")
+    axes[0].vlines(overlaps, [e.low for e in ratios], [e.high for e in ratios], color=blue, lw=1)
+    axes[0].plot(overlaps, [e.value for e in ratios], "o", ms=5, color=blue, label="measured")
+    axes[0].set(xlabel=r"overlap of the views, $\omega$", ylabel=r"ratio of a winner, $\beta$")
+    axes[0].legend(loc="lower right")
     colour = COLOURS["ensemble"]
     for (Gamma, along), mark in zip(gains.items(), _MARKS[: len(gains)], strict=True):
         axes[1].plot(grid, [predicted_gain(c, Gamma, q, main) for c in grid], color=COLOURS["theory"], lw=1.5)
@@ -76,7 +83,7 @@ def ratios_and_gains(
         values = [e.value for e in along]
         axes[1].plot(overlaps, values, mark, ms=5, color=colour, label=rf"$\Gamma$ = {Gamma}")
     axes[1].set(xlabel=r"overlap of the views, $\omega$", ylabel="gain of the ensemble")
-    axes[1].set(ylim=(-0.02, 0.56), xlim=(-0.03, 1.03))
+    axes[1].set_ylim(bottom=-0.02)
     axes[1].legend(handletextpad=0.2)
     return fig
 

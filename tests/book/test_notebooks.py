@@ -76,4 +76,4 @@ def test_a_chapter_says_where_it_is_from_and_cites_by_name() -> None:
     assert "(Jacot et al., 2018; Chizat et al., 2019)" in text
     assert "> **Proposition (With unlimited data, the student ends where the labels would have led it).**" in text
     assert "\nProposition (With unlimited data, the student ends where the labels would have led it) says" in text
-    assert text.count("**Solution.**") == 4
+    assert text.count("**Solution.**") == 3

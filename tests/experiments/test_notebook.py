@@ -27,6 +27,8 @@ def test_claims_are_shown_and_their_numbers_glued_as_texts():
     outputs = NotebookClient(notebook, timeout=120).execute().cells[0].outputs
     shown = [out.data[CLAIM_MIME] for out in outputs if CLAIM_MIME in out.data]
     assert [(claim["id"], claim["verdict"]) for claim in shown] == [("rf", "holds"), ("rf-raw", "holds")]
+    (table,) = [out.data["text/html"] for out in outputs if "text/html" in out.data]
+    assert table.count("<tr data-claim=") == 2, "one table for both claims"
     mime = "application/papermill.record/text/plain"  # this prefix keeps them off the page
     glued = {out.metadata["scrapbook"]["name"]: out.data[mime] for out in outputs if "scrapbook" in out.metadata}
     texts = {

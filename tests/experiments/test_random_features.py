@@ -18,11 +18,9 @@ from mvtheory.experiments.random_features import (
     MultiViewFeatures,
     _wrong_by_view,
     error_by_visibility,
-    kernel_distances,
 )
-from mvtheory.experiments.settings import SETTING, Setting
+from mvtheory.experiments.settings import Setting
 from mvtheory.linear.feature_maps import TangentRidge, gaussian_weights, one_hot, relu_features
-from mvtheory.linear.kernels import patch_kernel
 from mvtheory.linear.ridge import Ridge
 
 TASK = MultiView(k=3, P=8, d=12, s=1.0)
@@ -92,18 +90,6 @@ def test_equal_outputs_are_an_error_on_every_view():
     assert (_wrong_by_view(torch.zeros(2, 60, 3), single) == 1).all()
 
 
-@pytest.mark.parametrize(
-    ("kind", "order", "sizes", "rel"), [("ReLU", 1, (64, 1024), 0.2), ("tangent", 3, (256, 4096), 0.4)]
-)
-def test_kernels_approach_their_limit_like_one_over_the_root(kind, order, sizes, rel):
-    """The twelfth power of a Gaussian has heavy tails, so that tangent features take more neurons and tell less."""
-    x = SETTING.task.sample(8, seed=0).x
-    limit = patch_kernel(x, x, order, tangent=kind == "tangent")
-    few, many = (np.square(kernel_distances(x, n, kind, limit, models=100)).mean() for n in sizes)
-    assert many < 0.02
-    assert few / many == pytest.approx(16, rel=rel)
-
-
 def test_every_claim_has_an_estimator():
     assert set(ESTIMATORS) == {id for id, claim in CLAIMS.items() if claim.chapter == "06-random-features"}
 
@@ -146,8 +132,3 @@ def test_claims_compare_the_methods_that_they_name(claim, first, second, kind, d
 def test_a_faulty_study_is_refused(change, match):
     with pytest.raises(ValueError, match=match):
         replace(TANGENT, **change)
-
-
-def test_an_unknown_kind_of_kernel_is_refused():
-    with pytest.raises(ValueError, match="kind must be one of 'tangent', 'ReLU'; got 'Fourier'"):
-        kernel_distances(torch.ones(2, 3, 4), 5, "Fourier", torch.ones(2, 2))

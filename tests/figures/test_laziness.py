@@ -31,10 +31,18 @@ def test_gains_are_drawn_with_the_predicted_scale():
     (ax,) = laziness.gains_by_scale(ALPHAS, GAINS, 3e3).axes
     for name, line in zip(NAMES, ax.lines, strict=False):
         assert (list(line.get_xdata()), list(line.get_ydata())) == (list(ALPHAS), values(GAINS[name]))
-    labels = [text.get_text() for text in ax.get_legend().get_texts()]
-    assert labels == ["ensemble gains", "student gains", "training the average costs"]
+    labels = [text.get_text() for text in ax.figure.legends[0].get_texts()]
+    assert labels == ["ensemble gains", "student gains", "training the average costs", "predicted scale"]
     assert list(ax.lines[3].get_xdata()) == [3e3, 3e3]
     assert [tuple(end) for end in ax.collections[0].get_segments()[0]] == [(1.0, 0.05), (1.0, 0.2)]
+
+
+def test_no_gain_is_cut_off():
+    harm = GAINS | {"distilled": [Estimate(-0.2, -0.9, 0.9, 20, 5)] * 4}
+    (ax,) = laziness.gains_by_scale(ALPHAS, harm, 3e3).axes
+    low, high = ax.get_ylim()
+    assert low < -0.9
+    assert high > 0.9
 
 
 def test_the_line_of_the_approach_falls_like_one_over_the_scale():

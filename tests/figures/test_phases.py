@@ -62,3 +62,14 @@ def test_each_recipe_has_a_row_from_the_top():
     assert list(second.get_ydata()) == [1]
     assert ax.yaxis_inverted()
     assert [label.get_text() for label in ax.get_yticklabels()] == ["first", "second"]
+
+
+def test_each_noise_has_its_curve_its_data_sets_and_its_threshold():
+    error = np.linspace(0.5, 0.1, 12).reshape(2, 3, 2)
+    data = labelled({"error": ("draw noise inputs", error)}, noise=[0.4, 0.6, 0.8], inputs=[2, 8])
+    (ax,) = phases.error_by_inputs(data, [1.0, 4.0, 16.0]).axes
+    curves, dots, ticks = ax.lines[1::4], ax.lines[2::4], ax.lines[4::4]
+    assert [line.get_label() for line in curves] == ["noise 0.40", "noise 0.60", "noise 0.80"]
+    assert np.allclose([line.get_ydata() for line in curves], error.mean(0))
+    assert [line.get_xdata()[0] for line in ticks] == [1, 4, 16]
+    assert np.allclose(dots[0].get_ydata(), error[0, 0])
