@@ -93,3 +93,12 @@ def test_exercises_are_three_to_five_and_each_solution_checks_itself(name: str) 
     solutions = re.findall(r"^````\{solution-start\}.*?^````\{solution-end\}", text, re.MULTILINE | re.DOTALL)
     assert 3 <= len(solutions) <= 5
     assert all(re.search(r"^ *assert ", solution, re.MULTILINE) for solution in solutions)
+
+
+def test_the_proof_has_five_lemmas_in_ninety_lines() -> None:
+    text = (FOLDER.parent / "proof.md").read_text(encoding="utf-8")
+    parts = re.findall(r"^```\{prf:(lemma|proof)\}.*?^```$", text, re.MULTILINE | re.DOTALL)
+    assert parts == ["lemma", "proof"] * 5
+    stated = re.findall(r"^```\{prf:.*?^```$", text, re.MULTILINE | re.DOTALL)
+    assert sum(part.count("\n") + 1 for part in stated) <= 90
+    assert words("../proof") <= 1300

@@ -119,6 +119,8 @@ def directive(name: str, argument: str, body: str | None) -> str:
         return "**Solution.**"
     if name == "lab":
         return "*The page has a lab here. In a notebook: `from mvtheory.lab.widget import Lab; Lab()`.*"
+    if name == "self-check":
+        return "*The page has a self-check here: predict the verdicts of this chapter's claims, then look.*"
     if name in PAGE_ONLY:
         return "*The page has a table here.*"
     if name not in {"admonition", "exercise", *HEADS} and not name.startswith("prf:"):
