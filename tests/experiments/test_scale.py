@@ -8,7 +8,7 @@ import pytest
 from reference import refused, within
 
 from mvtheory.experiments import measure, scale
-from mvtheory.experiments.scale import FOLD, exponents, law, step
+from mvtheory.experiments.scale import FOLD, cost_exponents, exponents, law, step
 
 
 def test_the_law_at_forty_classes():
@@ -98,27 +98,18 @@ class Known:
         return cell | {"step_seconds": work * point["d"] ** (0.7 * noise)}
 
 
-@pytest.mark.parametrize(
-    ("id", "power"),
-    [
-        ("cost-exponents", 0.95),
-        ("cost-dimension", 0.7),
-        ("cost-classes", 3 * 0.95 + 0.7),  # N, P, k and d grow with k
-        ("cost-classes-reduced", 0.9),
-        ("steps-classes", 0.5),
-    ],
-)
-def test_the_exponents_of_the_claims_are_those_of_the_table(tables, id, power):
-    claim = measure(id, draws=(701, 702, 703))
-    assert claim.measured.value == pytest.approx(power)
-    assert claim.measured.draws == 3
+def test_exponents_of_costs_are_those_of_the_tables(tables):
+    found = cost_exponents((701, 702, 703), (701, 702, 703))
+    powers = {"work": 0.95, "d": 0.7, "classes": 3 * 0.95 + 0.7, "classes, reduced": 0.9}  # N, P, k and d grow with k
+    assert {name: estimate.value for name, estimate in found.items()} == pytest.approx(powers)
+    assert all(estimate.draws == 3 for estimate in found.values())
     assert all(draws == (701, 702, 703) for _, draws in tables.values())
 
 
-@pytest.mark.parametrize("id", ["cost-classes-reduced", "steps-classes"])
-def test_powers_of_the_reduction_are_fitted_from_thirty_classes_on(tables, id):
-    measure(id, draws=(701, 702))
-    assert tables["law"] == ({"k": [30, 100, 300, 1000]}, (701, 702))
+def test_the_exponent_of_the_steps_is_that_of_the_table_from_thirty_classes_on(tables):
+    claim = measure("steps-classes", draws=(701, 702, 703))
+    assert claim.measured.value == pytest.approx(0.5)
+    assert tables["law"] == ({"k": [30, 100, 300, 1000]}, (701, 702, 703))
 
 
 def test_the_law_is_measured_at_a_thousand_classes(tables):
