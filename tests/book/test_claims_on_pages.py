@@ -83,6 +83,14 @@ def test_the_verdict_follows_from_the_numbers(claims: list[dict]) -> None:
         assert claim["verdict"] == ("holds" if inside else "fails" if outside else "inconclusive"), claim["id"]
 
 
+def test_a_range_of_our_own_that_can_hardly_be_missed_is_a_check(claims: list[dict]) -> None:
+    """Of the other machines' intervals none is much narrower: twice the ten of the ledger's page."""
+    for claim in claims:
+        (low, high), (first, last) = bounds(claim["predicted"]), bounds(claim["interval"])
+        if claim["kind"] == "claim" and claim["source"] == "our tolerance" and math.isfinite(high - low):
+            assert high - low < 20 * (last - first), claim["id"]
+
+
 @at("desk", "reference/ledger")
 def test_every_claim_has_its_row_in_the_ledger(claims: list[dict], desk: Visit) -> None:
     rows = [" ".join(row.split()) for row in desk.page.locator("article tbody tr").all_inner_texts()]
