@@ -135,8 +135,9 @@ def test_the_reference_names_everything_public(desk: Visit) -> None:
 
 @at("desk", "reference/reproducibility")
 def test_the_record_of_the_full_mode_says_of_each_claim_whether_the_setting_has_changed_since(desk: Visit) -> None:
-    record = json.loads((ROOT / "book/reference/full.json").read_text(encoding="utf-8"))
-    assert record
+    file = ROOT / "book/reference/full.json"
+    record = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    assert desk.page.get_by_text("None is recorded yet.").count() == (not record)
     for id, entry in record.items():
         claim = Claim.from_dict(entry["claim"])
         row = desk.page.locator(f"#full-{id}").inner_text()
