@@ -102,3 +102,12 @@ def test_the_proof_has_five_lemmas_in_ninety_lines() -> None:
     stated = re.findall(r"^```\{prf:.*?^```$", text, re.MULTILINE | re.DOTALL)
     assert sum(part.count("\n") + 1 for part in stated) <= 90
     assert words("../proof") <= 1300
+
+
+@pytest.mark.parametrize(
+    "name", [path.stem for path in sorted(FOLDER.glob("*.md")) if path.stem[:2] not in {"01", "10", "13"}]
+)
+def test_a_chapter_with_claims_asks_for_their_verdicts_before_its_take_away(name: str) -> None:
+    text = (FOLDER / f"{name}.md").read_text(encoding="utf-8")
+    assert "record(" in text
+    assert text.count("\n```{self-check}\n```\n\n## Take away\n") == 1

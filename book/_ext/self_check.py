@@ -31,8 +31,8 @@ MOST = 4  # questions of a chapter
 CHOICES = {"holds": "holds", "fails": "fails", "inconclusive": "cannot tell"}
 TITLE = "Predict the verdict, then look"
 RULES = (
-    "It <em>holds</em> if the whole 95% interval lies in the predicted range, and <em>fails</em> if all of it lies "
-    "outside. Otherwise one <em>cannot tell</em>: it is inconclusive."
+    "A claim <em>holds</em> if its whole 95% interval lies in the predicted range. It <em>fails</em> if all of it lies "
+    "outside. Otherwise one <em>cannot tell</em>: the verdict is inconclusive."
 )
 
 

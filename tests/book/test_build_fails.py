@@ -77,12 +77,13 @@ def test_a_sound_chapter_is_built(tmp_path: Path) -> None:
             ["a cell that describes a figure draws none", "a cell draws a figure and has no mystnb: image: alt"],
         ),
         (CLAIM + CLAIM, ["the claim 'one' is made twice"]),
+        ("\n```{self-check}\n```\n", ["a self-check asks about the claims of its page, and there are none"]),
         (
             CELL.format("import sys; print('beware', file=sys.stderr)") + "\n{glue:text}`missing`\n",
             ["stderr", "No key 'missing' found in glue data"],
         ),
     ],
-    ids=["cell", "figures", "claims", "warnings"],
+    ids=["cell", "figures", "claims", "self-check", "warnings"],
 )
 def test_a_faulty_chapter_is_not(tmp_path: Path, chapter: str, reasons: list[str]) -> None:
     done = build(tmp_path, CELL.format("None") + chapter)
