@@ -20,11 +20,12 @@ for confidences :math:`c_i`, which is reported beside it.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 __all__ = ["BINS", "SMALLEST", "WAYS", "ScoreCounter", "Scores", "expected_ece", "fit_temperature"]
 
@@ -37,7 +38,9 @@ BINS = 15
 #: The probability that smaller ones of a label count as.
 SMALLEST = 2.0**-52
 
-_BUDGET = 2e9  # outputs that are averaged for sizes between one net and all but one
+_LARGE = 1e8  # outputs, beyond which single precision is enough for scores
+_LOWEST = -700.0  # log-probability, so that no sum loses the digits of the others
+_BUDGET = 3e8  # outputs that are averaged for sizes between one net and all but one
 
 
 @dataclass(frozen=True)
@@ -92,50 +95,68 @@ class ScoreCounter:
         self.bins = {way: [np.zeros((len(starts), 4, BINS)) for starts in self.starts] for way in WAYS}
         self.nll_totals = {way: [np.zeros(len(starts)) for starts in self.starts] for way in WAYS}
         self.clipped = 0
+        self.dtype = np.float32 if float(L) * n * k > _LARGE else np.float64
 
     def add(self, rows: slice, F: Float[np.ndarray, "L b k"], y: Int[np.ndarray, " b"]) -> None:
         """Add the inputs of a block."""
-        log_p = log_softmax(F, self.scale, self.T)
+        log_p = np.maximum(log_softmax(F.astype(self.dtype), self.scale, self.T), _LOWEST)
         p = np.exp(log_p)
-        gram = np.einsum("abk,cbk->acb", p, p, optimize=True)
-        self.clipped += int((np.take_along_axis(p, y[None, :, None], -1) < SMALLEST).sum())
-        for size, starts in enumerate(self.starts, 1):
-            for place, start in enumerate(starts):
-                members = [(start + step) % self.L for step in range(size)]
-                if size == 1:
-                    q, squares = p[start], gram[start, start]
-                    self._score("logits", rows, size, place, q, squares, y)
-                    self._score("probabilities", rows, size, place, q, squares, y)
-                    continue
-                mean = _mean(log_p, members)
-                q = _softmax(mean)
-                self._score("logits", rows, size, place, q, np.einsum("bk,bk->b", q, q), y)
-                squares = gram[np.ix_(members, members)].sum((0, 1)) / size**2
-                self._score("probabilities", rows, size, place, _mean(p, members), squares, y)
+        gram = np.matmul(p.transpose(1, 0, 2), p.transpose(1, 2, 0)).transpose(1, 2, 0)
+        every = np.arange(len(y))
+        self.clipped += int((p[:, every, y] < SMALLEST).sum())
+        for size, place, members, log_sum, p_sum in self._sums(log_p, p):
+            squares = gram[np.ix_(members, members)].sum((0, 1)) / size**2
+            q = p_sum / size
+            own, confidence = q[every, y], q.max(-1)
+            self._add(1, rows, size, place, own, confidence, _right(q, own, confidence, every, y), squares)
+            if size > 1:  # of one net both ways are the same
+                own, confidence, right, squares = _softmax_scores(log_sum / size, every, y)
+                self._add(0, rows, size, place, own, confidence, right, squares)
 
-    def _score(
-        self, way: str, rows: slice, size: int, place: int, q: Float[np.ndarray, "b k"],
-        squares: Float[np.ndarray, " b"], y: Int[np.ndarray, " b"],
+    def _sums(self, log_p: np.ndarray, p: np.ndarray) -> Iterator[tuple[int, int, list[int], np.ndarray, np.ndarray]]:
+        """Yield the averages: size, place among those of this size, members, and sums of both kinds."""
+        L = self.L
+        log_total, total = log_p.sum(0), p.sum(0)
+        for start in range(L):
+            log_sum, p_sum = log_p[start].copy(), p[start].copy()
+            last = max(
+                (size for size in range(1, L + 1) if start in self.starts[size - 1] and size != L - 1), default=1
+            )
+            for size in range(1, last + 1):
+                members = [(start + step) % L for step in range(size)]
+                if size > 1:
+                    log_sum += log_p[members[-1]]
+                    p_sum += p[members[-1]]
+                if start in self.starts[size - 1] and (size != L - 1 or L == 2):
+                    yield size, self.starts[size - 1].index(start), members, log_sum, p_sum
+        for start in range(L if L > 2 else 0):
+            members = [(start + step) % L for step in range(L - 1)]
+            yield L - 1, start, members, log_total - log_p[start - 1], total - p[start - 1]
+
+    def _add(
+        self, way: int, rows: slice, size: int, place: int, own: Float[np.ndarray, " b"],
+        confidence: Float[np.ndarray, " b"], right: Bool[np.ndarray, " b"], squares: Float[np.ndarray, " b"],
     ) -> None:  # fmt: skip
-        """Add the scores of one average, of probabilities q, whose squares add up to `squares`."""
-        every, count = np.arange(len(y)), len(self.starts[size - 1])
-        own, confidence = q[every, y], q.max(-1)
-        # A tie is an error, as everywhere: another class has as much.
-        right = (own == confidence) & ((q == confidence[:, None]).sum(-1) == 1)
+        """Add the scores of one average, by the probability of the label and of the class that is chosen."""
+        count = len(self.starts[size - 1])
         nll = -np.log(np.maximum(own, SMALLEST))
-        sums = self.sums[way]
+        sums = self.sums[WAYS[way]]
         sums[0, size - 1, rows] += ~right / count
         sums[1, size - 1, rows] += nll / count
         sums[2, size - 1, rows] += (1 - 2 * own + squares) / count
-        self.nll_totals[way][size - 1][place] += nll.sum()
+        self.nll_totals[WAYS[way]][size - 1][place] += nll.sum()
         which = np.minimum((confidence * BINS).astype(int), BINS - 1)
-        bins = self.bins[way][size - 1][place]
+        bins = self.bins[WAYS[way]][size - 1][place]
         for row, values in enumerate((None, confidence, right, confidence * (1 - confidence))):
             bins[row] += np.bincount(which, values, BINS)
 
     def result(self) -> dict[str, Scores]:
         """Return the scores by way of averaging."""
         found = {}
+        first, second = WAYS
+        self.sums[first][:, 0] = self.sums[second][:, 0]  # of one net both ways are the same
+        self.bins[first][0] = self.bins[second][0]
+        self.nll_totals[first][0] = self.nll_totals[second][0]
         for way in WAYS:
             ece = [_ece(bins).mean() for bins in self.bins[way]]
             calibrated = [expected_ece(bins[:, 3]).mean() / self.n for bins in self.bins[way]]
@@ -168,9 +189,9 @@ def _ece(bins: Float[np.ndarray, "m 4 B"]) -> Float[np.ndarray, " m"]:
 
 
 def log_softmax(F: Float[np.ndarray, "... k"], scale: str, T: float = 1.0) -> Float[np.ndarray, "... k"]:
-    """Return log-probabilities of outputs on a scale; a probability of zero becomes 1e-300."""
+    """Return log-probabilities of outputs on a scale; a probability of zero becomes the smallest number."""
     if scale == "probabilities":
-        F = np.log(np.maximum(F, 1e-300))
+        F = np.log(np.maximum(F, np.finfo(F.dtype).tiny))
         F = F if T == 1 else F / T
     elif T != 1:
         F = F / T
@@ -179,18 +200,26 @@ def log_softmax(F: Float[np.ndarray, "... k"], scale: str, T: float = 1.0) -> Fl
     return F
 
 
-def _softmax(F: Float[np.ndarray, "b k"]) -> Float[np.ndarray, "b k"]:
-    F = np.exp(F - F.max(-1, keepdims=True))
-    F /= F.sum(-1, keepdims=True)
-    return F
+def _softmax_scores(
+    F: Float[np.ndarray, "b k"], every: Int[np.ndarray, " b"], y: Int[np.ndarray, " b"]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return the label's probability, the largest one, whether this is the label's alone, and the sum of squares."""
+    F = F - F.max(-1, keepdims=True)
+    top = F[every, y]
+    np.exp(F, out=F)
+    total = F.sum(-1)
+    own, confidence = np.exp(top) / total, 1 / total
+    return own, confidence, _right(F, F[every, y], np.ones(len(y)), every, y), np.einsum("bk,bk->b", F, F) / total**2
 
 
-def _mean(parts: Float[np.ndarray, "L b k"], members: list[int]) -> Float[np.ndarray, "b k"]:
-    total = parts[members[0]].copy()
-    for net in members[1:]:
-        total += parts[net]
-    total /= len(members)
-    return total
+def _right(
+    q: np.ndarray, own: np.ndarray, largest: np.ndarray, every: np.ndarray, y: np.ndarray
+) -> Bool[np.ndarray, " b"]:
+    """Return where the label's output is the largest, and no other equals it: a tie is an error, as everywhere."""
+    right = own == largest
+    unsure = np.flatnonzero(right & (2 * own <= q.sum(-1) + 1e-9))  # a tie needs twice as much
+    right[unsure] = (q[unsure] == largest[unsure, None]).sum(-1) == 1
+    return right
 
 
 def fit_temperature(F: Float[np.ndarray, "n k"], y: Int[np.ndarray, " n"], scale: str = "logits") -> float:

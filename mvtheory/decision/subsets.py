@@ -26,6 +26,7 @@ EXACT = 12
 #: Random orders of the nets in a sample of subsets.
 ORDERS = 8
 
+_LEADERS = 6  # candidates with which all others are compared
 _ROW_BUDGET = 2e10  # candidate outputs times subsets of all inputs, beyond which subsets are sampled
 _PIECE = 2**18  # numbers at a time: so many that the calls are cheap, so few that they stay in a processor's cache
 
@@ -127,7 +128,7 @@ class SubsetCounter:
         own = np.take_along_axis(F, label, -1)
         candidates = own <= F
         np.put_along_axis(candidates, label, False, -1)
-        rivals = np.any(candidates, 0)
+        rivals = np.any(candidates, 0) & ~_dominated(F, candidates)
         counts = rivals.sum(-1)
         for width in np.unique(widths(counts[counts > 0])).tolist():  # where there is none every average is right
             piece = np.flatnonzero((counts > 0) & (widths(counts) == width))
@@ -207,6 +208,23 @@ class SubsetCounter:
             self.errs, self.by_size[-1] > 0.5, self.by_size, self.without[:, : self.L - 1] / self.n, self.disagree,
             self.resolved, self.disagree_by_input, self.resolved_by_input, spread,
         )  # fmt: skip
+
+
+def _dominated(F: Float[np.ndarray, "L b k"], candidates: Bool[np.ndarray, "L b k"]) -> Bool[np.ndarray, "b k"]:
+    """Return classes whose outputs are nowhere above those of one candidate: wherever they prevail, it does, too."""
+    b, k = F.shape[1:]
+    found = np.zeros((b, k), bool)
+    if k <= _LEADERS:
+        return found
+    total = np.where(candidates.any(0), F.sum(0), -math.inf)
+    leaders = np.argpartition(total, k - _LEADERS, axis=-1)[:, -_LEADERS:]
+    for leader in leaders.T:  # each is kept, unless an earlier one dominates it
+        above = np.take_along_axis(F, np.broadcast_to(leader[None, :, None], (len(F), b, 1)), -1) >= F
+        worse = above.all(0) & ~np.take_along_axis(found, leader[:, None], -1)
+        worse &= np.isfinite(np.take_along_axis(total, leader[:, None], -1))
+        np.put_along_axis(worse, leader[:, None], False, -1)
+        found |= worse
+    return found
 
 
 def average_errors(F: Float[np.ndarray, "L n k"], y: Int[np.ndarray, " n"], seed: int = 0) -> Subsets:
