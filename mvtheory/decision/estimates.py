@@ -46,8 +46,10 @@ def estimates(found: Evidence) -> dict[str, Any]:
         "floor": mean_of(np.all(s.errs, 0), L),
     }
     bounds = {"gain": (-1.0, 1.0), "removed": (-math.inf, 1.0), "factor": (0.0, math.inf)}
+    noise = s.noise()
     over_seeds = {
-        name: widened(numbers[name], values, *bounds.get(name, (0.0, 1.0))) for name, values in s.lacking().items()
+        name: widened(numbers[name], values, *bounds.get(name, (0.0, 1.0)), noise=noise.get(name, 0.0))
+        for name, values in s.lacking().items()
     }
     over_seeds["nll_gain"] = widened(nll_gain, scores.nll_without[0] - scores.nll_without[1])
     student = retained = students_corrected = None

@@ -203,6 +203,7 @@ def _positions(name: str, labels: np.ndarray, classes: Sequence[Any], k: int) ->
     """Return the place of each label among the classes; numbers and their names in text are the same."""
     if len(classes) != k:
         raise ValueError(f"classes must be {k}, one for each output; got {len(classes)}")
+    classes = [label.item() if isinstance(label, np.generic) else label for label in classes]
     places = {label: place for place, label in enumerate(classes)}
     by_text = {str(label): place for place, label in enumerate(classes)}
     if len(places) != k:
@@ -212,7 +213,7 @@ def _positions(name: str, labels: np.ndarray, classes: Sequence[Any], k: int) ->
         found[place] = places.get(label, by_text.get(str(label), -1))
     if (found < 0).any():
         allowed = ", ".join(map(repr, classes[:8])) + (", ..." if k > 8 else "")
-        bad = labels[found < 0]
+        bad = labels[found < 0].tolist()
         raise ValueError(f"{name} must hold classes, {allowed}; got {bad[0]!r}, and {len(bad) - 1} more that are none")
     return found
 

@@ -16,8 +16,9 @@ jackknife estimates its standard error over other seeds,
 .. math:: s = \sqrt{\frac{L-1}{L} \sum_j \big(\hat\theta_{(j)} - \bar\theta\big)^2},
 
 and the interval over both, for other inputs *and* other seeds, is
-:math:`\hat\theta \pm \sqrt{h^2 + r^2 + (t_{L-1} s)^2}`. The part of the spread that inputs and nets share is counted
-twice, so that this interval is rather too wide. It needs three nets.
+:math:`\hat\theta \pm \sqrt{h^2 + r^2 + (t_{L-1} s)^2}`. It needs three nets. Without one net the number also moves
+because there are few inputs, and this is in the first term already: for errors and gains it is taken off from
+:math:`s^2`. For the others it counts twice, so that their intervals are rather too wide.
 """
 
 from __future__ import annotations
@@ -96,15 +97,33 @@ def jackknife(without: Float[np.ndarray, " L"]) -> float:
     return math.sqrt((L - 1) / L * float(((without - without.mean()) ** 2).sum()))
 
 
-def widened(estimate: Estimate | None, without: Any, low: float = -math.inf, high: float = math.inf) -> Estimate | None:
+def widened(
+    estimate: Estimate | None, without: Any, low: float = -math.inf, high: float = math.inf, noise: float = 0.0
+) -> Estimate | None:
     """Return the interval over inputs and seeds, from that over inputs and the values without each net.
 
     The half-width over inputs is the longer side of the interval, since a bound may have cut the other.
+
+    Parameters
+    ----------
+    estimate : Estimate or None
+        The interval over inputs.
+    without : array of shape [L]
+        The values.
+    low, high : float
+        Bounds of the number.
+    noise : float, >= 0
+        What is taken off from the squared standard error of the jackknife, since the interval over inputs has it.
+
+    Returns
+    -------
+    Estimate or None
+        None if the number is undefined, or there are fewer than three nets.
     """
     standard_error = jackknife(np.asarray(without, dtype=float))
     if estimate is None or math.isnan(standard_error):
         return None
-    seeds = float(scipy.stats.t.ppf(1 - TAIL, len(without) - 1)) * standard_error
+    seeds = float(scipy.stats.t.ppf(1 - TAIL, len(without) - 1)) * math.sqrt(max(standard_error**2 - noise, 0.0))
     value = estimate.value
     half = math.hypot(max(value - estimate.low, estimate.high - value), seeds)
     return Estimate(value, max(value - half, low), min(value + half, high), estimate.nets, 1)

@@ -41,6 +41,8 @@ class Subsets:
         Which inputs each net misclassifies.
     average_errs : array of bool, shape [n]
         Which inputs the average of all misclassifies.
+    others_err : array of bool, shape [L, n]
+        Which inputs the average of all but one net misclassifies, by that net.
     by_size : array of shape [L, n]
         On each input, the share of the averages of 1, ..., L nets that err.
     without : array of shape [L, L - 1]
@@ -56,6 +58,7 @@ class Subsets:
 
     errs: Bool[np.ndarray, "L n"]
     average_errs: Bool[np.ndarray, " n"]
+    others_err: Bool[np.ndarray, "L n"]
     by_size: Float[np.ndarray, "L n"]
     without: Float[np.ndarray, "L L-1"]
     disagree: Float[np.ndarray, "L L"]
@@ -99,6 +102,24 @@ class Subsets:
                 "floor": (count == L - 1).mean(1),
             }
 
+    def noise(self) -> dict[str, float]:
+        """Return how much of the squared standard error of the jackknife comes from the sample of inputs alone.
+
+        This is that of errors and gains, which the interval over inputs has already.
+        """
+        L, n = self.errs.shape
+        one = (self.errs.sum(0) - self.errs) / (L - 1)
+        ratio = self.others_err.mean() / max(one.mean(), 1e-300)
+        values = {
+            "one": one,
+            "all": self.others_err,
+            "gain": one - self.others_err,
+            "removed": (ratio * one - self.others_err) / max(one.mean(), 1e-300),
+        }
+        return {
+            name: float((L - 1) / L * (value - value.mean(0)).var(1).sum() / (n - 1)) for name, value in values.items()
+        }
+
 
 class SubsetCounter:
     """Adds up the errors of averages over blocks of inputs.
@@ -115,7 +136,7 @@ class SubsetCounter:
         self.L, self.n = L, n
         rng = np.random.default_rng(seed)
         self.orders = [rng.permutation(L) for _ in range(ORDERS)]
-        self.errs = np.zeros((L, n), bool)
+        self.errs, self.others_err = np.zeros((2, L, n), bool)
         self.by_size, self.groups = np.zeros((L, n)), np.zeros((ORDERS, L))
         self.disagree, self.resolved = np.zeros((2, L, L))
         self.disagree_by_input, self.resolved_by_input = np.zeros((2, n))
@@ -168,6 +189,8 @@ class SubsetCounter:
             groups[group, size] += total
             holding[members, size] += total
             holding_count[members, size] += 1
+            if size == L - 2 and not many:
+                self.others_err[(set(range(L)) - set(members)).pop(), inputs] = err
             if size == 1 and not many:
                 self._add_pair(inputs, singles, members[0], members[1], err)
         lacking = (by_size.sum(1) - holding) / np.maximum(count - holding_count, 1)
@@ -179,7 +202,9 @@ class SubsetCounter:
             # The average of all but one net, and each net alone, are not left to chance.
             own_all, rival_all = own.sum(0), rivals.sum(0)
             for net in range(L):
-                lacking[net, L - 2] = (~(own_all - own[net] > (rival_all - rivals[net]).max(0))).sum()
+                err = ~(own_all - own[net] > (rival_all - rivals[net]).max(0))
+                self.others_err[net, inputs] = err
+                lacking[net, L - 2] = err.sum()
             by_size[0] = singles.mean(0)
             lacking[:, 0] = (singles.sum() - singles.sum(1)) / (L - 1)
         for size in [0, L - 1] if many else range(L):
@@ -205,9 +230,17 @@ class SubsetCounter:
         spread = self.groups.std(0, ddof=1) / math.sqrt(ORDERS) / self.n
         spread[spread < 1e-12] = 0  # rounding
         return Subsets(
-            self.errs, self.by_size[-1] > 0.5, self.by_size, self.without[:, : self.L - 1] / self.n, self.disagree,
-            self.resolved, self.disagree_by_input, self.resolved_by_input, spread,
-        )  # fmt: skip
+            errs=self.errs,
+            average_errs=self.by_size[-1] > 0.5,
+            others_err=self.others_err,
+            by_size=self.by_size,
+            without=self.without[:, : self.L - 1] / self.n,
+            disagree=self.disagree,
+            resolved=self.resolved,
+            disagree_by_input=self.disagree_by_input,
+            resolved_by_input=self.resolved_by_input,
+            sampling=spread,
+        )
 
 
 def _dominated(F: Float[np.ndarray, "L b k"], candidates: Bool[np.ndarray, "L b k"]) -> Bool[np.ndarray, "b k"]:

@@ -20,7 +20,7 @@ from jaxtyping import Float, Int
 
 from mvtheory._check import check_choice, check_int, check_seed
 
-__all__ = ["WORLDS", "World", "removed_in", "sample"]
+__all__ = ["WORLDS", "World", "removed_by", "removed_in", "sample"]
 
 #: Names of the worlds.
 WORLDS = ("views", "no views", "variance", "one optimum")
@@ -40,10 +40,16 @@ class World:
         Outputs.
     y : array of int, shape [n]
         True classes.
+    name : str
+        Which world.
+    knows : array of shape [L]
+        Probability that each net knows a hard input, in worlds where nets know or do not.
     """
 
     F: Float[np.ndarray, "L n 2"]
     y: Int[np.ndarray, " n"]
+    name: str
+    knows: Float[np.ndarray, " L"]
 
 
 def sample(name: str, *, L: int, n: int, seed: int) -> World:
@@ -68,8 +74,9 @@ def sample(name: str, *, L: int, n: int, seed: int) -> World:
     rng = np.random.default_rng(check_seed("seed", seed))
     hard = rng.random(n) < _HARD
     y = rng.integers(0, 2, n)
+    chances = rng.beta(_KNOWN, _KNOWN, L)
     if name in ("views", "no views"):
-        knows = rng.random((L, n)) < rng.beta(_KNOWN, _KNOWN, (L, 1))
+        knows = rng.random((L, n)) < chances[:, None]
         size = rng.exponential(1.0, (L, n))
         margin = np.where(knows, 20 + size if name == "views" else size, -size)
     else:
@@ -79,7 +86,7 @@ def sample(name: str, *, L: int, n: int, seed: int) -> World:
         if name == "variance":
             margin = margin + rng.normal(0, _NOISE, (L, n))
     margin = np.where(hard, margin, 30.0) * (2 * y - 1)
-    return World(np.stack([-margin / 2, margin / 2], -1), y)
+    return World(np.stack([-margin / 2, margin / 2], -1), y, name, chances)
 
 
 def removed_in(name: str, L: int) -> float:
@@ -98,6 +105,31 @@ def removed_in(name: str, L: int) -> float:
     if name == "variance":
         return 1 - _variance_error(L) / _variance_error(1)
     return 0.0
+
+
+def removed_by(world: World) -> float:
+    """Return the share of one net's errors that the average of the nets at hand removes, in expectation over inputs."""
+    L = len(world.F)
+    missed = 1 - world.knows
+    if world.name == "views":
+        return float(1 - missed.prod() / missed.mean())
+    if world.name == "no views":
+        return 1 - _vote_error(world.knows) / float(missed.mean())
+    return removed_in(world.name, L)
+
+
+def _vote_error(knows: Float[np.ndarray, " L"]) -> float:
+    """Return the error of the average where right and wrong outputs have the same exponential sizes.
+
+    With r nets right, the average errs if the sum of r exponentials is below that of the L - r others. Take both as the
+    times of events of two equal Poisson processes: of the first L - 1 events of both, at least L - r are of the second.
+    """
+    L = len(knows)
+    count = np.ones(1)  # of the number of nets that are right
+    for chance in knows:
+        count = np.convolve(count, [1 - chance, chance])
+    loses = [scipy.stats.binom.sf(right - 1, L - 1, 0.5) if right else 1.0 for right in range(L + 1)]
+    return float((count * np.array(loses)).sum())
 
 
 def _variance_error(L: int) -> float:
