@@ -31,7 +31,7 @@ def estimates(found: Evidence) -> dict[str, Any]:
     L, n = s.errs.shape
     by_size, sampling = s.by_size, 2 * s.sampling  # about 95%
     first, last, e = by_size[0], by_size[-1], s.errs.mean(1)
-    nll_gain = mean_of(scores.nll[0] - scores.nll[-1], L, -math.inf, math.inf)
+    nll_gain = mean_of(scores.nll[0] - scores.nll[-1], L, -math.inf, math.inf, events=False)
     count = s.errs.sum(0).astype(float)
     between = float(sampling.sum() / by_size[:-1].mean(1).sum()) if by_size[:-1].any() else 0.0
     gain = mean_of(first - last, L, low=-1.0)
@@ -60,7 +60,7 @@ def estimates(found: Evidence) -> dict[str, Any]:
     if found.larger is not None:
         S = len(found.larger.errs)
         larger = mean_of(found.larger.errs.mean(0) - last, L + S, low=-1.0)
-        larger_nll = mean_of(found.larger.nll.mean(0) - scores.nll[-1], L + S, -math.inf, math.inf)
+        larger_nll = mean_of(found.larger.nll.mean(0) - scores.nll[-1], L + S, -math.inf, math.inf, events=False)
     return {
         "n": n,
         "errors": tuple(mean_of(error, L, extra=extra) for error, extra in zip(by_size, sampling, strict=True)),

@@ -96,6 +96,6 @@ def _suffix(path: Path) -> str:
 def _table(path: Path) -> Any:
     import pandas as pd
 
-    table = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path, float_precision="round_trip")
+    table = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
     unnamed = [name for name in table if re.fullmatch(r"Unnamed: \d+", str(name))]
     return table.drop(columns=unnamed)  # row numbers, as pandas writes them by default

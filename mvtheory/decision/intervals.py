@@ -8,7 +8,8 @@ errors removed over errors of one net. Its interval is :math:`\hat\theta \pm \sq
 
 The first term is Student's interval of a ratio of means. The second is the resolution of the test, as in
 :func:`mvtheory.measurement.over_draws`: the exact upper limit after no event in :math:`n_v` trials. For an error
-these trials are all inputs; for a fraction of errors, the inputs on which nets err.
+these trials are all inputs; for a fraction of errors, the inputs on which nets err. Scores such as the NLL have no
+second term.
 
 **Over seeds.** Leave out one of the L nets in turn: :math:`\hat\theta_{(j)}` is the same number from the others. The
 jackknife estimates its standard error over other seeds,
@@ -39,7 +40,7 @@ TAIL = 0.025
 
 
 def mean_of(
-    u: Shaped[np.ndarray, " n"], nets: int, low: float = 0.0, high: float = 1.0, extra: float = 0.0
+    u: Shaped[np.ndarray, " n"], nets: int, low: float = 0.0, high: float = 1.0, extra: float = 0.0, events: bool = True
 ) -> Estimate:
     """Return the mean over the inputs with its interval, within [low, high].
 
@@ -53,8 +54,10 @@ def mean_of(
         Bounds of the mean.
     extra : float, >= 0
         A further half-width, such as that of sampled subsets, which is added in squares.
+    events : bool
+        Whether the values count events, such as errors, so that the resolution of the test is added.
     """
-    return _interval(u, np.ones(len(u)), nets, low, high, extra)
+    return _interval(u, np.ones(len(u)), nets, low, high, extra, events)
 
 
 def ratio_of(
@@ -64,17 +67,19 @@ def ratio_of(
     low: float = 0.0,
     high: float = 1.0,
     extra: float = 0.0,
+    events: bool = True,
 ) -> Estimate | None:
     """Return sum u / sum v with its interval, as `mean_of`, or None where the denominator is 0."""
-    return _interval(u, v, nets, low, high, extra) if v.sum() > 0 else None
+    return _interval(u, v, nets, low, high, extra, events) if v.sum() > 0 else None
 
 
-def _interval(u: np.ndarray, v: np.ndarray, nets: int, low: float, high: float, extra: float) -> Estimate:
+def _interval(u: np.ndarray, v: np.ndarray, nets: int, low: float, high: float, extra: float, events: bool) -> Estimate:
     n, total = len(v), float(v.sum())
     value = min(max(float(u.sum()) / total, low), high)
     squares = float(((u - value * v) ** 2).sum())
     student = scipy.stats.t.ppf(1 - TAIL, n - 1) * math.sqrt(n / (n - 1) * squares) / total
-    half = math.hypot(student, 1 - TAIL ** (float((v**2).sum()) / total**2), extra)  # with the resolution
+    resolution = 1 - TAIL ** (float((v**2).sum()) / total**2) if events else 0.0
+    half = math.hypot(student, resolution, extra)
     return Estimate(value, max(value - half, low), min(value + half, high), nets, 1)
 
 

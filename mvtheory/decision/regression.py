@@ -101,7 +101,7 @@ def diagnose_regression(means: Any, y: Any, variances: Any = None, *, worth: flo
     errors = ((mu - target) ** 2).mean(0)
     spread = mu.var(0, ddof=1)  # between nets
     by_size = [errors - (1 - 1 / size) * spread for size in range(1, L + 1)]
-    removed = ratio_of(by_size[0] - by_size[-1], errors, L, low=-math.inf)
+    removed = ratio_of(by_size[0] - by_size[-1], errors, L, low=-math.inf, events=False)
     others = [np.delete(mu, net, 0) for net in range(L)] if L > 2 else []
     without = [1 - ((part.mean(0) - target) ** 2).sum() / max(((part - target) ** 2).mean(0).sum(), 1e-300)
                for part in others]  # fmt: skip
@@ -114,8 +114,11 @@ def diagnose_regression(means: Any, y: Any, variances: Any = None, *, worth: flo
         mean = mu.mean(0)
         whole = (sigma + mu**2).mean(0) - mean**2
         parts = _nll(mu, sigma, target).mean(0), _nll(mean, whole, target)
-        nll = (mean_of(parts[0], L, -math.inf, math.inf), mean_of(parts[1], L, -math.inf, math.inf))
-    mse = tuple(mean_of(values, L, high=math.inf) for values in by_size)
+        nll = (
+            mean_of(parts[0], L, -math.inf, math.inf, events=False),
+            mean_of(parts[1], L, -math.inf, math.inf, events=False),
+        )
+    mse = tuple(mean_of(values, L, high=math.inf, events=False) for values in by_size)
     return RegressionDiagnosis(n, mse, removed, widened(removed, without, high=1.0) if without else None, nll, worth)
 
 

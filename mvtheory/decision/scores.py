@@ -181,7 +181,7 @@ def expected_ece(variances: Float[np.ndarray, "... B"]) -> Any:
     variances : array of shape [..., bins]
         Sums of c (1 - c) over the inputs of each bin, for confidences c.
     """
-    return np.sqrt(2 / math.pi * variances).sum(-1)
+    return np.sqrt(2 / math.pi * np.maximum(variances, 0)).sum(-1)
 
 
 def _ece(bins: Float[np.ndarray, "m 4 B"]) -> Float[np.ndarray, " m"]:

@@ -60,13 +60,15 @@ def scores_table(d: Diagnosis) -> list[tuple[str, str, str, str]]:
     for name, measure, high in (("error", "error", 1.0), ("NLL", "nll", math.inf), ("Brier score", "brier", 2.0)):
         one = getattr(d.evidence.scores[d.evidence.scale], measure)[0]
         wholes = [getattr(scores, measure)[-1] for scores in by_way]
-        table.append(line(name, [mean_of(values, L, high=high) for values in (one, *wholes)]))
+        table.append(
+            line(name, [mean_of(values, L, high=high, events=measure == "error") for values in (one, *wholes)])
+        )
     chance = [(by_way[0].ece[0], by_way[0].ece_if_calibrated[0])]
     chance += [(scores.ece[-1], scores.ece_if_calibrated[-1]) for scores in by_way]
     table.append(("ECE (if calibrated)", *(f"{ece:.4f} ({by_chance:.4f})" for ece, by_chance in chance)))  # type: ignore[arg-type]
     scaled = d.evidence.scaled
     if scaled is not None:
-        values = [str(mean_of(part, L, high=math.inf)) for part in (scaled.nll_one, scaled.nll_all)]
+        values = [str(mean_of(part, L, high=math.inf, events=False)) for part in (scaled.nll_one, scaled.nll_all)]
         whole = [values[1] if way == d.evidence.scale else "-" for way in WAYS]
         table.append(("NLL at fitted temperatures", values[0], *whole))  # type: ignore[arg-type]
     return table
@@ -85,7 +87,7 @@ def frame(d: Diagnosis) -> DataFrame:
         scores = d.evidence.scores[way]
         for name, values in (("error", scores.error), ("NLL", scores.nll), ("Brier score", scores.brier)):
             for size in range(1, L + 1):
-                e = mean_of(values[size - 1], L, high=math.inf)
+                e = mean_of(values[size - 1], L, high=math.inf, events=name == "error")
                 found.append((name, size, way, e.value, e.low, e.high, math.nan, math.nan))
         for name, eces in (("ECE", scores.ece), ("ECE if calibrated", scores.ece_if_calibrated)):
             found += [(name, size, way, value, *[math.nan] * 4) for size, value in enumerate(eces, 1)]

@@ -67,7 +67,7 @@ def _nll(d: Diagnosis) -> str:
         said += f" On {scores.clipped} occasions a net gives the true class no probability at all."
     if d.evidence.scaled is not None:
         fitted = d.evidence.scaled
-        left = mean_of(fitted.nll_one - fitted.nll_all, len(d.errors), -math.inf, math.inf)
+        left = mean_of(fitted.nll_one - fitted.nll_all, len(d.errors), -math.inf, math.inf, events=False)
         said += f" After each is scaled by its own temperature, {left} of this is left."
     return said
 
