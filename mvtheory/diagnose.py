@@ -124,7 +124,7 @@ class Diagnosis:
     @cached_property
     def laws(self) -> Laws | None:
         """The laws of the error by number of nets; None with fewer than 4 nets, or without errors."""
-        return fit_laws(self.evidence.subsets.by_size, self.evidence.subsets.without)
+        return fit_laws(self.evidence.subsets.by_size, self.evidence.subsets.without, self.resolved)
 
     @property
     def words(self) -> str:

@@ -31,7 +31,7 @@ def estimates(found: Evidence) -> dict[str, Any]:
     L, n = s.errs.shape
     by_size, sampling = s.by_size, 2 * s.sampling  # about 95%
     first, last, e = by_size[0], by_size[-1], s.errs.mean(1)
-    nll_gain = mean_of(scores.nll[0] - scores.nll[-1], L, -math.inf, math.inf, events=False)
+    nll_gain = mean_of((scores.nll[0] - scores.nll[-1]).round(12), L, -math.inf, math.inf, events=False)
     count = s.errs.sum(0).astype(float)
     between = float(sampling.sum() / by_size[:-1].mean(1).sum()) if by_size[:-1].any() else 0.0
     gain = mean_of(first - last, L, low=-1.0)

@@ -32,6 +32,7 @@ _RATES = np.linspace(0.05, 0.95, 37)
 _TERMS = {"coverage": (0, 1), "variance": (0, 2), "both": (0, 1, 2)}  # floor, coverage, variance
 _REPLICATES = 100
 _MOST = 10_000  # nets
+_PREVAILS = 0.75  # share of the disagreements that are resolved, half way from chance to always
 
 
 @dataclass(frozen=True)
@@ -47,11 +48,12 @@ class Laws:
     misfit : dict of str to float
         Root mean square of the deviations of each law, relative to the error of one net.
     better : str
-        ``"coverage"`` or ``"variance"`` if one law fits better beyond chance, ``"neither"`` if averaging does not
-        reduce the error, ``"cannot tell"`` otherwise.
+        ``"coverage"`` or ``"variance"`` if one law fits better beyond chance, ``"vote"`` if it is coverage but
+        disagreements are resolved by little more than chance, ``"neither"`` if averaging does not reduce the error,
+        ``"cannot tell"`` otherwise.
     coverage_share : Estimate or None
-        Share of the gain from coverage, with the interval over inputs and seeds; None if nothing is gained or the nets
-        are fewer than 4.
+        Share of the gain from coverage, with the interval over inputs and seeds; None if nothing is gained, or by a
+        vote.
     """
 
     curve: tuple[float, ...]
@@ -101,7 +103,12 @@ def law_errors(law: str, parameters: tuple[float, ...], L: Float[np.ndarray, " s
     return floor + B / np.asarray(L, dtype=float)
 
 
-def fit_laws(by_size: Float[np.ndarray, "L n"], without: Float[np.ndarray, "L L-1"], seed: int = 0) -> Laws | None:
+def fit_laws(
+    by_size: Float[np.ndarray, "L n"],
+    without: Float[np.ndarray, "L L-1"],
+    resolved: Estimate | None = None,
+    seed: int = 0,
+) -> Laws | None:
     """Fit both laws, and say which of them holds.
 
     Parameters
@@ -110,6 +117,9 @@ def fit_laws(by_size: Float[np.ndarray, "L n"], without: Float[np.ndarray, "L L-
         On each input, the share of the averages of 1, ..., L nets that err.
     without : array of shape [L, L - 1]
         The error of averages of 1, ..., L - 1 nets without one net, by that net.
+    resolved : Estimate, optional
+        Of the disagreements of two nets, the share that their average resolves. Who knows does not prevail where less
+        than half of what is above chance is resolved, whatever the shape of the curve.
     seed : int
         Decides the bootstrap.
 
@@ -126,21 +136,22 @@ def fit_laws(by_size: Float[np.ndarray, "L n"], without: Float[np.ndarray, "L L-
     replicates = weights @ by_size.T / weights.sum(1, keepdims=True)
     fits, more = _fit(np.vstack([curve, replicates])), _fit(without)
     gain = 1 - np.vstack([curve, replicates])[:, -1] / curve[0]
-    gain_without = 1 - without[:, -1] / np.maximum(without[:, 0], 1e-300)
 
     def spread(over_inputs: np.ndarray, by_net: np.ndarray) -> float:
         """Return the half-width over inputs and seeds."""
         t = float(scipy.stats.t.ppf(1 - TAIL, L - 1))
         return math.hypot(scipy.stats.norm.ppf(1 - TAIL) * over_inputs[1:].std(ddof=1), t * jackknife(by_net))
 
-    if gain[0] <= spread(gain, gain_without):
+    if gain[0] <= spread(gain, np.zeros(L)):  # for the nets at hand
         better = "neither"
     else:
         differ, differ_without = fits["variance"][0] - fits["coverage"][0], more["variance"][0] - more["coverage"][0]
         clear = abs(differ[0]) > spread(differ, differ_without)
         better = "cannot tell" if not clear else "coverage" if differ[0] > 0 else "variance"
+        if better == "coverage" and resolved is not None and resolved.high < _PREVAILS:
+            better = "vote"
     share = None
-    if better != "neither":
+    if better not in ("neither", "vote"):
         value, half = float(fits["both"][4][0]), spread(fits["both"][4], more["both"][4])
         share = Estimate(value, max(0.0, value - half), min(1.0, value + half), L, 1)
     _, floor, A, _, _, rho = (float(part[0]) for part in fits["coverage"])

@@ -120,10 +120,10 @@ def as_dict(d: Diagnosis) -> dict[str, Any]:
 def text(d: Diagnosis) -> str:
     """Return tables and sentences for a terminal."""
     lines = [f"{len(d.errors)} nets, {d.n} test inputs; 95% intervals"]
-    lines.append(f"{'':43}{'over inputs':24}{'over inputs and seeds':24}")
+    lines.append(f"{'':43}{'over inputs':26}{'over inputs and seeds':24}")
     for name, value, seeds, note in rows(d):
         cells = ["undefined" if value is None else str(value), "" if seeds is None else seeds.interval_text]
-        lines.append(f"{name:43}{cells[0]:24}{cells[1]:24}{note}")
+        lines.append(f"{name:43}{cells[0]:26}{cells[1]:24}{note}")
     lines.append(f"{'':27}{'one net':24}{'logits averaged':24}{'probabilities averaged':24}")
     lines += ["".join([f"{name:27}", *(f"{cell:24}" for cell in cells)]) for name, *cells in scores_table(d)]
     return "\n".join([line.rstrip() for line in lines] + sentences(d))

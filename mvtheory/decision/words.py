@@ -58,6 +58,8 @@ def _rounded(number: float) -> str:
 
 def _nll(d: Diagnosis) -> str:
     scores, other = (d.evidence.scores[way] for way in (d.evidence.scale, *(w for w in WAYS if w != d.evidence.scale)))
+    if not (scores.nll[0] - scores.nll[-1]).round(9).any():
+        return "NLL: the same."
     verdict = side(d.nll_gain, 0.0, "the average is better", "the average is worse")
     said = (
         f"NLL: {verdict}. It falls by {d.nll_gain}, from {scores.nll[0].mean():.3g} to {scores.nll[-1].mean():.3g} "
@@ -80,7 +82,7 @@ def _number(d: Diagnosis) -> list[str]:
         return ["Number: one net. More of them do not reduce the error beyond chance."]
     first = d.errors[0].value
     counts = {law: laws.members(d.least, law) for law in ("coverage", "variance")}
-    held = ["coverage", "variance"] if laws.better == "cannot tell" else [laws.better]
+    held = [laws.better] if laws.better in counts else ["coverage", "variance"]
     numbers = list(dict.fromkeys("more than 10,000" if counts[law] is None else str(counts[law]) for law in held))
     most = max((counts[law] or math.inf) for law in held)
     source = (
@@ -97,6 +99,8 @@ def _number(d: Diagnosis) -> list[str]:
         f"{floors['coverage'] / first:.2f} of one net's errors.",
         "variance": f"Law: variance. The error falls as 1/L, down to a floor of {floors['variance'] / first:.2f} of "
         "one net's errors.",
+        "vote": f"Law: neither. The error falls as by coverage, but averaging resolves only {d.resolved} of the "
+        "disagreements of two nets: they are a vote.",
         "cannot tell": f"Law: cannot tell. Coverage misses the curve by {laws.misfit['coverage']:.1%} of one net's "
         f"errors, variance by {laws.misfit['variance']:.1%}.",
     }[laws.better]
@@ -107,9 +111,11 @@ def _what_a_student_can(d: Diagnosis) -> list[str]:
     share = None if d.laws is None else d.laws.coverage_share
     if share is None:
         return []
+    if share.high - share.low > 0.8:
+        return ["Student: the curve does not tell what one can keep. Train one, and give its outputs."]
     return [
-        f"Student: it can keep what is coverage, {share} of the gain by the shape of the curve. What averages out "
-        "noise, a student's own noise undoes."
+        f"Student: it can keep what is coverage, {share} of the gain by the shape of the curve. What averages "
+        "out noise may come back with a student's own noise."
     ]
 
 

@@ -6,6 +6,7 @@ import pytest
 from mvtheory.decision.laws import Laws, fit_laws, law_errors
 from mvtheory.decision.subsets import average_errors
 from mvtheory.decision.worlds import sample
+from mvtheory.measurement import Estimate
 
 SIZES = np.arange(1, 9.0)
 
@@ -65,3 +66,12 @@ def test_members_by_search(least):
 def test_too_few_nets_have_no_law():
     assert fit_laws(*curve_of([0.3, 0.2, 0.1])) is None
     assert fit_laws(*curve_of(np.zeros(5))) is None
+
+
+def test_a_vote_is_not_coverage():
+    """The same curve, with disagreements that are resolved by little more than chance."""
+    curves = curve_of(0.05 + 0.3 * 0.5 ** (SIZES - 1))
+    for value, better in ((0.6, "vote"), (0.95, "coverage")):
+        found = fit_laws(*curves, Estimate(value, value - 0.02, value + 0.02, 8, 1))
+        assert found.better == better
+        assert (found.coverage_share is None) == (better == "vote")
