@@ -137,12 +137,12 @@ def _student(d: Diagnosis) -> str:
         f"right and some net errs, it is right on {kept:.3f}, one net on {alone:.3f}."
     )
     if d.student_verdict == "loses most of the gain":
-        said += (
-            " It does not follow its teacher any better than a net that has none: look at the loss, its weight and the "
-            "temperature."
-            if same <= one + 0.25 * (1 - one)
-            else " It follows its teacher, but not where this matters: look at the training inputs and the capacity."
-        )
+        if same < one:
+            said += " That is less than without a teacher: look at its capacity and the number of steps."
+        elif same <= one + 0.25 * (1 - one):
+            said += " That is hardly more than without a teacher: look at the loss, its weight and the temperature."
+        else:
+            said += " It follows its teacher, but not where this matters: look at the training inputs and the capacity."
     return said
 
 

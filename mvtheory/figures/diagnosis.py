@@ -75,21 +75,22 @@ def verdicts(found: Mapping[str, Diagnosis]) -> Figure:
     return fig
 
 
-# Boxes of the flow chart: centre, width, text, and whether it is an answer. Arrows: from, to, and the word beside them.
+# Boxes of the flow chart: centre, width, text, whether it is an answer. Arrows: from, to, the word beside them.
 _BOXES = {
-    "test": (0.30, 0.93, 0.52, "Does averaging remove enough\nerrors of 2 to 5 nets?", False),
-    "more": (0.84, 0.93, 0.28, "more inputs,\nmore seeds", True),
+    "test": (0.30, 0.93, 0.50, "Does averaging remove enough\nerrors of 2 to 5 nets?", False),
+    "more": (0.86, 0.93, 0.25, "more inputs,\nmore seeds", True),
     "nll": (0.84, 0.66, 0.28, "Does the\nNLL fall?", False),
     "scale": (0.84, 0.42, 0.28, "fit temperatures:\nis a gain left?", False),
-    "one": (0.84, 0.10, 0.28, "if not:\\none net", True),
-    "cost": (0.30, 0.70, 0.52, "Can you pay L times the cost\nof each prediction?", False),
+    "one": (0.84, 0.10, 0.28, "one net; if yes,\nan ensemble", True),
+    "cost": (0.30, 0.70, 0.50, "Can you pay L times the cost\nof each prediction?", False),
     "larger": (0.155, 0.44, 0.27, "Is one larger net\nas good?", False),
-    "ensemble": (0.155, 0.10, 0.27, "ensemble", True),
+    "ensemble": (0.155, 0.10, 0.27, "ensemble; if yes,\nthe larger net", True),
     "student": (0.49, 0.44, 0.29, "Does a student\nkeep the gain?", False),
     "distil": (0.49, 0.10, 0.29, "student; if not,\nsee the table", True),
 }
 _ARROWS = [
-    ("test", "more", "unsure"), ("test", "cost", "yes"), ("test", "nll", "no"), ("nll", "scale", "yes"), ("scale", "one", "no"),
+    ("test", "more", "unsure"), ("test", "cost", "yes"), ("test", "nll", "no"),
+    ("nll", "scale", "yes"), ("scale", "one", "no"),
     ("cost", "larger", "yes"), ("cost", "student", "no"), ("larger", "ensemble", "no"), ("student", "distil", "yes"),
 ]  # fmt: skip
 
@@ -110,7 +111,9 @@ def flowchart() -> Figure:
         tail = (x0 + w0 / 2 + 0.012, y0 - (0.03 if end == "nll" else 0)) if beside else (x1, y0 - 0.067)
         head = (x1 - w1 / 2 - 0.012, y1) if beside else (x1, y1 + 0.067)
         ax.annotate("", head, tail, arrowprops={"arrowstyle": "->", "color": INK, "lw": 1.2})
-        ax.text((tail[0] + head[0]) / 2 + 0.012, (tail[1] + head[1]) / 2 + 0.012, word, fontsize=8)
+        place = (tail[0] + head[0]) / 2, (tail[1] + head[1]) / 2 + 0.012
+        ax.annotate(word, place, (0, 3) if end == "more" else (4, 0), textcoords="offset points", fontsize=7.5,
+                    ha="center" if end == "more" else "left")  # fmt: skip
     ax.set(xlim=(0, 1), ylim=(0, 1))
     ax.axis("off")
     return fig
