@@ -59,7 +59,7 @@ def agreement(ax: Axes, d: Diagnosis) -> None:
     image = ax.imshow(shares, vmin=0, vmax=1, cmap="cividis")
     ax.figure.colorbar(image, ax=ax, label="share corrected")
     ticks = range(0, len(errs), max(1, len(errs) // 8))
-    names = [d.evidence.names[net][:12] for net in ticks]
+    names = [d.evidence.names[net][:12].replace("$", r"\$") for net in ticks]  # no formula
     ax.set_xticks(ticks, names, rotation=0 if max(map(len, names)) < 4 else 60)
     ax.set_yticks(ticks, names)
     ax.set(xlabel="net that is right", ylabel="net that errs")

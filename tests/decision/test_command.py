@@ -141,7 +141,7 @@ def test_the_report_is_one_small_file(tmp_path):
 
 
 def test_names_are_escaped(tmp_path):
-    found = diagnose({"<script>": WORLD.F[0], "b&b": WORLD.F[1]}, WORLD.y)
+    found = diagnose({"<script>": WORLD.F[0], "b&b $x^$": WORLD.F[1]}, WORLD.y)
     assert "<script>" not in found._repr_html_()
     found.save(tmp_path / "r.html")
     assert "<script" not in (tmp_path / "r.html").read_text(encoding="utf-8")

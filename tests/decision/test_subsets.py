@@ -94,11 +94,11 @@ def test_noise_is_what_the_jackknife_sees_of_a_small_sample():
     """Copies of one function with independent noise on each input: other nets differ by the sample of inputs alone."""
     rng = np.random.default_rng(0)
     ratios = []
-    for _ in range(60):
-        y = np.zeros(400, int)
-        F = np.stack([np.zeros((6, 400)), rng.normal(size=(6, 400)) - 0.3], -1)
+    for _ in range(400):
+        y = np.zeros(150, int)
+        F = np.stack([np.zeros((6, 150)), rng.normal(size=(6, 150)) - 0.3], -1)
         found = average_errors(F, y)
         one = found.lacking()["one"]
         ratios.append([5 / 6 * ((one - one.mean()) ** 2).sum(), found.noise()["one"]])
     seen, predicted = np.mean(ratios, 0)
-    assert seen == pytest.approx(predicted, rel=4 * math.sqrt(2 / (5 * 60)))
+    assert seen == pytest.approx(predicted, rel=4 * math.sqrt(2 / (5 * 400)))
