@@ -56,6 +56,7 @@ def agreement(ax: Axes, d: Diagnosis) -> None:
     errs = d.evidence.subsets.errs[:_SHOWN].astype(float)
     total = np.maximum(errs.sum(1), 1)
     shares = errs @ (1 - errs).T / total[:, None]
+    ax.set_anchor("W")
     image = ax.imshow(shares, vmin=0, vmax=1, cmap="cividis")
     ax.figure.colorbar(image, ax=ax, label="share corrected")
     ticks = range(0, len(errs), max(1, len(errs) // 8))
