@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
-from mvtheory.decision.tables import rows, scores_table
+from mvtheory.decision.tables import rows, sampled, scores_table
 from mvtheory.decision.words import sentences
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def fragment(d: Diagnosis) -> str:
     second = _table(
         ("", "one net", "logits averaged", "probabilities averaged"), scores_table(d), "One net and the average of all"
     )
-    return f"<p>{len(d.errors)} nets, {d.n} test inputs</p><ul>{said}</ul>{first}{second}"
+    return f"<p>{len(d.errors)} nets, {d.n} test inputs{sampled(d)}</p><ul>{said}</ul>{first}{second}"
 
 
 def _parted(d: Diagnosis) -> list[tuple[str, str]]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from mvtheory.diagnose import Diagnosis
 
-__all__ = ["as_dict", "frame", "rows", "scores_table", "text"]
+__all__ = ["as_dict", "frame", "rows", "sampled", "scores_table", "text"]
 
 Row = tuple[str, Estimate | None, Estimate | None, str]
 
@@ -117,9 +117,15 @@ def as_dict(d: Diagnosis) -> dict[str, Any]:
     }
 
 
+def sampled(d: Diagnosis) -> str:
+    """Say how sure a sample of subsets is, where there is one: its standard error is part of the intervals."""
+    most = d.evidence.subsets.sampling.max()
+    return f"; a sample of all averages, of a standard error of at most {most:.2g}" if most else ""
+
+
 def text(d: Diagnosis) -> str:
     """Return tables and sentences for a terminal."""
-    lines = [f"{len(d.errors)} nets, {d.n} test inputs; 95% intervals"]
+    lines = [f"{len(d.errors)} nets, {d.n} test inputs; 95% intervals{sampled(d)}"]
     lines.append(f"{'':43}{'over inputs':26}{'over inputs and seeds':24}")
     for name, value, seeds, note in rows(d):
         cells = ["undefined" if value is None else str(value), "" if seeds is None else seeds.interval_text]

@@ -1,5 +1,7 @@
 """Inputs of any kind give the numbers of a plain array; what is missing is named."""
 
+import tracemalloc
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -139,3 +141,21 @@ def test_the_scale_is_found_from_values():
     assert diagnose(p, Y, scale="logits").evidence.scale == "logits"
     with refused(ValueError, "scale must be one of 'logits', 'probabilities'; got 'votes'"):
         diagnose(p, Y, scale="votes")
+
+
+@pytest.mark.slow
+def test_outputs_on_the_disk_are_not_taken_into_memory(tmp_path):
+    """As doubles they would be 128 MB; what is kept by input is a few MB."""
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 200, 16_000)
+    nets = np.lib.format.open_memmap(tmp_path / "F.npy", mode="w+", dtype=np.float32, shape=(5, 16_000, 200))
+    for net in nets:
+        net[:] = rng.standard_normal((16_000, 200), dtype=np.float32)
+        net[np.arange(16_000), y] += 4
+    nets.flush()
+    tracemalloc.start()
+    found = diagnose(np.load(tmp_path / "F.npy", mmap_mode="r"), y)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found.verdict == "pays"
+    assert peak < 60e6

@@ -86,3 +86,15 @@ def test_the_frame_has_every_size_and_way():
     scores = frame[frame["nets"].notna()]
     assert scores.groupby(["measure", "averaged"]).size().unique().tolist() == [6]
     assert set(scores["measure"]) == {"error", "NLL", "Brier score", "ECE", "ECE if calibrated"}
+
+
+def test_a_sample_of_averages_is_said():
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 3, 120)
+    F = rng.normal(size=(20, 120, 3)) + np.eye(3)[y]
+    found = diagnose(F, y)
+    assert f"standard error of at most {found.evidence.subsets.sampling.max():.2g}" in str(found).splitlines()[0]
+    assert "standard error of at most" in found._repr_html_()
+    few = diagnose(F[:5], y)
+    assert "a sample" not in str(few)
+    assert len(found.errors) == 20
