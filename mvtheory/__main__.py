@@ -23,6 +23,8 @@ A claim:
     members = 4
     task.k = 5
 
+Whether an ensemble is worth it on your own data is another command: `python -m mvtheory diagnose --help`.
+
 The exit status is 0 if all went well, 1 if a cell or a claim failed, and 2 if the command could not be carried out: the
 file or an option is wrong, the table cannot be saved, or the Dask cluster has no workers.
 
@@ -65,8 +67,13 @@ class UsageError(Exception):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status."""
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    if given[:1] == ["diagnose"]:
+        from mvtheory.decision import command
+
+        return command.main(given[1:])
     parser = _parser()
-    options = parser.parse_args(arguments)
+    options = parser.parse_args(given)
     try:
         if options.list:
             _list()

@@ -1,44 +1,38 @@
-r"""Does an ensemble pay on your own data? A diagnosis of any predictors that differ by seed.
+"""Does an ensemble pay on your own data? A diagnosis of any predictors that differ by seed, and what follows from it.
 
-All numbers come from one table: which nets, and which averages of nets, misclassify which test inputs. There
-is one data set, so here the unit of an interval is the *test input*.
-
-Every number is a ratio :math:`\hat\theta = \sum_i u_i / \sum_i v_i` of sums over the inputs, such as errors
-removed over errors of one net. Its interval is
-:math:`\hat\theta \pm \sqrt{h^2 + r^2}` with
-
-.. math:: h = \frac{t_{n-1}}{\sum_i v_i} \sqrt{\frac{n}{n-1} \sum_i (u_i - \hat\theta v_i)^2}, \qquad
-          r = 1 - 0.025^{1/n_v}, \qquad n_v = \frac{(\sum_i v_i)^2}{\sum_i v_i^2}.
-
-The first term is Student's interval of a ratio of means. The second is the resolution of the test, as in
-:func:`mvtheory.measurement.over_draws`: the exact upper limit after no event in :math:`n_v` trials. For an error
-these trials are all inputs; for a fraction of errors, the inputs on which nets err.
+There is one test set, so the unit of an interval is the *test input*; a second interval covers other seeds, too. How
+both are made is said in :mod:`mvtheory.decision.intervals`.
 """
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
-from itertools import combinations
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import scipy
-from jaxtyping import Bool, Float, Int, Shaped
 
-from mvtheory._arrays import to_labels, to_stack
-from mvtheory._check import check_int, check_number, check_shape
-from mvtheory.measurement import Estimate, wrong
+from mvtheory._check import check_number, check_shape
+from mvtheory.decision import charts, page, tables, words
+from mvtheory.decision.estimates import estimates
+from mvtheory.decision.evidence import Evidence, gather
+from mvtheory.decision.inputs import Stack, check_sizes, read_labels, read_stack
+from mvtheory.decision.intervals import side
+from mvtheory.decision.laws import Laws, fit_laws
+from mvtheory.measurement import Estimate
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from pandas import DataFrame
 
 __all__ = ["Diagnosis", "diagnose"]
-
-MAX_NETS = 12  # every subset of them is averaged
-TAIL = 0.025  # probability beyond each end of an interval
 
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What `diagnose` found; print it for a table and the verdicts.
+    """What `diagnose` found; print it for a table and the decisions.
 
     Fractions of errors are `None` where there are no errors.
 
@@ -47,7 +41,7 @@ class Diagnosis:
     n : int
         Test inputs.
     errors : tuple of Estimate
-        Error of one net, of an average of 2 nets, ..., of the average of all L; means over all subsets of a size.
+        Error of one net, of an average of 2 nets, ..., of the average of all L; means over subsets of a size.
     gain : Estimate
         Error of one net minus error of the average of all.
     removed : Estimate or None
@@ -66,14 +60,27 @@ class Diagnosis:
         Fraction of the inputs that all nets misclassify: the error of one net if all nets make the same errors.
     floor_if_independent : float
         The same if the nets erred independently: the product of their errors.
+    nll_gain : Estimate
+        NLL of one net minus NLL of the average, where the outputs are averaged as they are.
     student : Estimate or None
         Error of one student, where students were given.
     retained : Estimate or None
         Fraction of the gain that a student retains, where the interval of the gain lies above 0.
     students_corrected : Estimate or None
         `corrected` among the students, where there are at least two.
+    larger_gain : Estimate or None
+        Error of a larger net minus error of the average, where larger nets were given.
+    larger_nll_gain : Estimate or None
+        The same of the NLL.
+    over_seeds : dict of str to Estimate or None
+        Intervals over inputs *and* seeds, by the name of the attribute; ``"one"`` and ``"all"`` are the errors of one
+        net and of the average. None with fewer than three nets.
     worth : float
         Fraction of the errors that must be removed for an ensemble to pay.
+    least : float
+        Fraction of one net's errors that one more net must remove.
+    evidence : Evidence
+        What was counted, by input.
     """
 
     n: int
@@ -86,91 +93,118 @@ class Diagnosis:
     factor: Estimate | None
     floor: Estimate
     floor_if_independent: float
+    nll_gain: Estimate
     student: Estimate | None
     retained: Estimate | None
     students_corrected: Estimate | None
+    larger_gain: Estimate | None
+    larger_nll_gain: Estimate | None
+    over_seeds: Mapping[str, Estimate | None]
     worth: float
+    least: float
+    evidence: Evidence = field(repr=False, compare=False)
 
     @property
     def verdict(self) -> str:
-        """``"pays"``, ``"does not pay"`` or ``"inconclusive"``: the interval of `removed` against `worth`."""
-        return _side(self.removed, self.worth, "pays", "does not pay")
+        """``"pays"``, ``"does not pay"`` or ``"inconclusive"``: `removed`, over inputs, against `worth`."""
+        return side(self.removed, self.worth, "pays", "does not pay")
+
+    @property
+    def seeds_verdict(self) -> str:
+        """The same for the interval over inputs and seeds; ``"inconclusive"`` with fewer than three nets."""
+        return side(self.over_seeds["removed"], self.worth, "pays", "does not pay")
 
     @property
     def student_verdict(self) -> str | None:
         """``"retains most of the gain"``, ``"loses most of the gain"`` or ``"inconclusive"``; None without students."""
         if self.student is None:
             return None
-        return _side(self.retained, 0.5, "retains most of the gain", "loses most of the gain")
+        return side(self.retained, 0.5, "retains most of the gain", "loses most of the gain")
 
-    def __str__(self) -> str:
-        rows: list[tuple[str, Estimate | None, str]] = [("error of one net", self.errors[0], "")]
-        rows += [(f"error of an average of {size} nets", error, "") for size, error in enumerate(self.errors[1:], 2)]
-        same, independent = self.errors[0].value_text, self.corrected_if_independent
-        corrected = "" if independent is None else f"identical errors 0, independent errors {independent:.2f}"
-        rows += [
-            ("gain of the average of all", self.gain, ""),
-            ("fraction of the errors removed", self.removed, f"required {self.worth:g}"),
-            ("errors of one net that another gets right", self.corrected, corrected),
-            ("disagreements of two nets that averaging resolves", self.resolved, "chance 0.5, ideal 1"),
-            ("factor on the error per additional net", self.factor, "no gain 1, two views 0.5"),
-            ("inputs misclassified by all nets", self.floor,
-             f"identical errors {same}, independent errors {self.floor_if_independent:.2g}"),
-        ]  # fmt: skip
-        if self.student is not None:
-            rows += [
-                ("error of one student", self.student, ""),
-                ("fraction of the gain retained by a student", self.retained, "single net 0, ensemble 1"),
-                ("errors of one student that another gets right", self.students_corrected, "identical errors 0"),
-            ]
-        lines = [
-            f"{name:50}{'undefined' if value is None else value!s:24}{note}".rstrip() for name, value, note in rows
-        ]
-        head = f"{len(self.errors)} nets, {self.n} test inputs; 95% intervals over inputs"
-        return "\n".join([head, *lines, self.words])
+    @cached_property
+    def laws(self) -> Laws | None:
+        """The laws of the error by number of nets; None with fewer than 4 nets, or without errors."""
+        return fit_laws(self.evidence.subsets.by_size, self.evidence.subsets.without, self.resolved)
 
     @property
     def words(self) -> str:
-        """The verdicts as sentences, one per line."""
-        if self.removed is None:
-            lines = [f"Ensemble: inconclusive. No net errs on these {self.n} inputs, so there is no error to remove."]
-        else:
-            removed = f"Averaging removes {self.removed} of the errors of one net (required: {self.worth:g})."
-            lines = [f"Ensemble: {self.verdict}. {removed}"]
-        if self.student is not None:
-            retained = "The gain may be zero" if self.retained is None else f"Fraction retained: {self.retained}"
-            lines += [f"Student: {self.student_verdict}. {retained}."]
-        return "\n".join(lines)
+        """The decisions as sentences, one per line."""
+        return "\n".join(words.sentences(self))
+
+    def __str__(self) -> str:
+        return tables.text(self)
+
+    def _repr_html_(self) -> str:
+        return page.fragment(self)
+
+    def to_frame(self) -> DataFrame:
+        """Return all numbers as a table: measure, nets, way of averaging, value, and the ends of both intervals."""
+        return tables.frame(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return verdicts, sentences and numbers in a form that JSON can hold."""
+        return tables.as_dict(self)
+
+    def plot(self) -> Figure:
+        """Draw the error by number of nets, the agreement of the nets, and the reliability diagram."""
+        return charts.overview(self)
+
+    def save(self, path: str | Path) -> None:
+        """Write a report as one HTML file that is read without a network.
+
+        Parameters
+        ----------
+        path : str or Path
+            The file; it is replaced if it exists.
+        """
+        Path(path).write_text(page.report(self), encoding="utf-8")
 
 
 def diagnose(
-    logits: Float[Any, "L n k"],
-    y: Int[Any, " n"],
-    students: Float[Any, "S n k"] | None = None,
+    logits: Any,
+    y: Any,
+    students: Any = None,
     *,
-    worth: float = 0.1,
+    worth: float | int = 0.1,
+    least: float | int = 0.02,
+    larger: Any = None,
+    scale: str | None = None,
+    classes: Sequence[Any] | None = None,
+    held_out: float | int = 0.0,
 ) -> Diagnosis:
     r"""Diagnose whether averaging nets that differ by seed pays on these data, and why.
 
-    The intervals cover other *test inputs* of the same distribution, for the given nets. They do not cover
-    other training sets or other seeds: for these, repeat the whole procedure and use
+    The intervals cover other *test inputs* of the same distribution, for the given nets; those of `over_seeds` also
+    cover nets of other seeds. None covers other training sets: for these, repeat the whole procedure and use
     :func:`mvtheory.measurement.over_draws`. The inputs must be independent of each other, and must not have been
     used for training or for choosing the nets.
 
-    In simulations with 3 to 1000 expected errors of one net, each interval covers at least 94%; with few
-    errors the intervals are wide and cover more.
+    In simulations with 3 to 1000 expected errors of one net, each interval over inputs covers at least 94%; with few
+    errors the intervals are wide and cover more. The page for practice has a table for both kinds.
 
     Parameters
     ----------
-    logits : array or tensor of shape [L, n, k]
-        Outputs of 2 to 12 nets on n >= 2 inputs for k >= 2 classes, all finite. They are averaged as they are:
-        give logits, log-probabilities or probabilities, whichever your ensemble averages.
-    y : integer array or tensor of shape [n]
-        True classes, 0 to ``k - 1``. As in :func:`mvtheory.measurement.wrong`, a tie is an error.
-    students : array or tensor of shape [S, n, k], optional
+    logits : array or tensor of shape [L, n, k], list, or dict by name
+        Outputs of at least 2 nets on n >= 2 inputs for k >= 2 classes: logits, log-probabilities or probabilities; -inf
+        masks a class. They are averaged as they are. A list or dict holds arrays, tensors or data frames [n, k], a
+        column for each class. Up to 12 nets, all subsets are averaged, of more a sample.
+    y : array of shape [n]
+        True classes: integers from 0 to ``k - 1``, strings, categories, or rows with a one at the class. As in
+        :func:`mvtheory.measurement.wrong`, a tie is an error.
+    students : as logits, optional
         Outputs of nets distilled from the average.
     worth : float, in [0, 1)
         Fraction of the errors that must be removed for an ensemble to pay.
+    least : float, in (0, 1)
+        Fraction of one net's errors that one more net must remove to be worth it.
+    larger : as logits, or one array of shape [n, k], optional
+        Outputs of one or more single nets that cost as much as the whole ensemble.
+    scale : {"logits", "probabilities"}, optional
+        What the outputs are. If not given, they are probabilities where all are >= 0 and sum to 1.
+    classes : sequence, optional
+        The class of each output, as named in `y`.
+    held_out : float, in [0, 1)
+        Fraction of the inputs on which temperatures are fitted, for the NLL after temperature scaling; none if 0.
 
     Returns
     -------
@@ -195,101 +229,28 @@ def diagnose(
     >>> print(found.corrected)
     0.500 [0.488, 0.512]
     """
-    F = to_stack("logits", logits)
-    L, n, k = F.shape
-    check_int("L (first axis of logits)", L, 2, MAX_NETS)
-    check_int("n (second axis of logits)", n, 2)
-    check_int("k (last axis of logits)", k, 2)
-    labels = to_labels("y", y, k)
-    check_shape("y", labels, (n,))
+    nets = read_stack("logits", logits)
+    check_sizes(nets, low=2)
+    _, n, k = nets.shape
+    labels = read_labels("y", y, n, k, nets.classes if classes is None else tuple(classes))
     check_number("worth", worth, 0, 1, open_high=True)
-    if students is not None:
-        distilled = to_stack("students", students)
-        check_shape("students", distilled, ("S", n, k))
-
-    errs = wrong(F, labels)
-    errors, resolved, disagreements = _errors_by_size(F, errs, labels)
-    first, last, e = errors[0], errors[-1], errs.mean(1)
-    gain = _mean(first - last, L, low=-1.0)
-    student = retained = students_corrected = None
-    if students is not None:
-        student_errs = wrong(distilled, labels)
-        S, error = len(student_errs), student_errs.mean(0)
-        student = _mean(error, S)
-        if gain.low > 0:
-            retained = _ratio(first - error, first - last, L + S, low=-math.inf, high=math.inf)
-        if S > 1:
-            students_corrected = _ratio(*_corrected(student_errs), S)
-    return Diagnosis(
-        n=n,
-        errors=tuple(_mean(error, L) for error in errors),
-        gain=gain,
-        removed=_ratio(first - last, first, L, low=-math.inf),
-        corrected=_ratio(*_corrected(errs), L),
-        corrected_if_independent=float(1 - (e.sum() ** 2 - (e**2).sum()) / (L - 1) / e.sum()) if e.any() else None,
-        resolved=_ratio(resolved, disagreements, L),
-        factor=_ratio(errors[1:].sum(0), errors[:-1].sum(0), L, high=math.inf),
-        floor=_mean(np.all(errs, 0), L),
-        floor_if_independent=float(e.prod()),
-        student=student,
-        retained=retained,
-        students_corrected=students_corrected,
-        worth=worth,
+    check_number("least", least, 0, 1, open_low=True, open_high=True)
+    check_number("held_out", held_out, 0, 1, open_high=True)
+    found = gather(
+        nets, labels, scale, _beside("students", students, "S", nets), _beside("larger", larger, "S", nets), held_out
     )
+    return Diagnosis(**estimates(found), worth=float(worth), least=float(least))
 
 
-def _errors_by_size(
-    F: Float[np.ndarray, "L n k"], errs: Bool[np.ndarray, "L n"], y: Int[np.ndarray, " n"]
-) -> tuple[Float[np.ndarray, "L n"], Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
-    """Return the fraction of averages of 1, 2, ..., L nets that err on each input, and counts of pairs of nets.
-
-    These counts are the pairs of which exactly one net and also the average of the two is right, and the pairs of
-    which exactly one net is right.
-    """
-    L, n, _ = F.shape
-    errors, resolved, disagreements = np.zeros((L, n)), np.zeros(n), np.zeros(n)
-    for size in range(1, L + 1):
-        for members in combinations(range(L), size):
-            average_errs = wrong(F[list(members)].mean(0), y)
-            errors[size - 1] += average_errs
-            if size == 2:
-                disagree = errs[members[0]] ^ errs[members[1]]
-                disagreements += disagree
-                resolved += disagree & ~average_errs
-        errors[size - 1] /= math.comb(L, size)
-    return errors, resolved, disagreements
-
-
-def _corrected(errs: Bool[np.ndarray, "L n"]) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
-    """Return, by input, the errors that another net gets right, as a mean over the other nets, and all errors."""
-    L, count = len(errs), errs.sum(0).astype(float)
-    return count * (L - count) / (L - 1), count
-
-
-def _mean(u: Shaped[np.ndarray, " n"], nets: int, low: float = 0.0) -> Estimate:
-    """Return the mean over the inputs, at most 1, with its interval."""
-    return _interval(u, np.ones(len(u)), nets, low, 1.0)
-
-
-def _ratio(
-    u: Float[np.ndarray, " n"], v: Float[np.ndarray, " n"], nets: int, low: float = 0.0, high: float = 1.0
-) -> Estimate | None:
-    """Return sum u / sum v with its interval, or None where the denominator is 0."""
-    return _interval(u, v, nets, low, high) if v.sum() > 0 else None
-
-
-def _interval(u: np.ndarray, v: np.ndarray, nets: int, low: float, high: float) -> Estimate:
-    """Return sum u / sum v with the interval at the top of the module, within [low, high]."""
-    n, total = len(v), float(v.sum())
-    value = min(max(float(u.sum()) / total, low), high)
-    squares = float(((u - value * v) ** 2).sum())
-    student = scipy.stats.t.ppf(1 - TAIL, n - 1) * math.sqrt(n / (n - 1) * squares) / total
-    half = math.hypot(student, 1 - TAIL ** (float((v**2).sum()) / total**2))  # with the resolution
-    return Estimate(value, max(value - half, low), min(value + half, high), nets, 1)
-
-
-def _side(ratio: Estimate | None, bound: float, above: str, below: str) -> str:
-    """Return on which side of `bound` the interval lies."""
-    if ratio is None or ratio.low <= bound <= ratio.high:
-        return "inconclusive"
-    return above if ratio.low > bound else below
+def _beside(name: str, outputs: Any, axis: str, nets: Stack) -> Stack | None:
+    """Read the outputs of other nets on the same inputs; one array [n, k] is one net."""
+    if outputs is None:
+        return None
+    if name == "larger" and (hasattr(outputs, "columns") or len(getattr(outputs, "shape", ())) == 2):
+        outputs = [outputs]
+    stack = read_stack(name, outputs)
+    _, n, k = nets.shape
+    check_shape(name, np.broadcast_to(np.zeros(1), stack.shape), (axis, n, k))
+    if None not in (stack.classes, nets.classes) and stack.classes != nets.classes:
+        raise ValueError(f"{name} must have the classes of logits in their order; got {stack.classes}")
+    return stack

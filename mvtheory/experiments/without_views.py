@@ -15,12 +15,12 @@ from torch import Tensor
 from mvtheory._check import check_choice, check_int, check_number
 from mvtheory.controls.no_views import GaussianMixture, OneView, TeacherLabels, flip_labels
 from mvtheory.data import MultiView, Sample
-from mvtheory.diagnose import diagnose
+from mvtheory.decision.subsets import average_errors
 from mvtheory.distillation import Distillation, OnOff, Temperature
 from mvtheory.ensemble import AverageCrossEntropy, average
 from mvtheory.experiments.base import FULL, Experiment, labelled, select
 from mvtheory.experiments.nets import Draw
-from mvtheory.measurement import Estimate, difference_over_draws, error_rate, over_draws, wrong
+from mvtheory.measurement import Estimate, difference_over_draws, error_rate, over_draws
 from mvtheory.model import PatchNets, SReLU
 from mvtheory.training import CrossEntropy, Schedule, train
 
@@ -283,12 +283,12 @@ def _errors(nets: dict[str, PatchNets], test: Sample, task: Task) -> Iterator[tu
 
 def _diagnosed(F: Float[Tensor, "L n k"], y: Int[Tensor, " n"]) -> dict[str, tuple[str, Any]]:
     """Return the error by number of nets, how mistakes are shared, and on how many inputs; NaN where no net errs."""
-    found, missed = diagnose(F, y), wrong(F, y)
-    some, none = missed.any(0), (~missed).any(0)
+    found = average_errors(F.double().numpy(), y.numpy())
+    missed = found.errs
     return {
-        "error by size": ("size", torch.tensor([e.value for e in found.errors])),
-        "corrected": ("", torch.tensor(float("nan") if found.corrected is None else found.corrected.value)),
-        "corrected inputs": ("", some.sum()),
-        "resolved": ("", torch.tensor(float("nan") if found.resolved is None else found.resolved.value)),
-        "resolved inputs": ("", (some & none).sum()),
+        "error by size": ("size", torch.tensor(found.by_size.mean(1))),
+        "corrected": ("", torch.tensor(found.corrected)),
+        "corrected inputs": ("", torch.tensor(missed.any(0).sum())),
+        "resolved": ("", torch.tensor(found.resolved_share)),
+        "resolved inputs": ("", torch.tensor((missed.any(0) & (~missed).any(0)).sum())),
     }

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.patches import FancyBboxPatch
 
 from mvtheory.diagnose import Diagnosis
 from mvtheory.plotting import COLOURS, INK, figure
 
-__all__ = ["correction_plane", "relative_errors", "verdicts"]
+__all__ = ["correction_plane", "flowchart", "relative_errors", "verdicts"]
 
 
 def correction_plane(found: Mapping[str, Diagnosis], offsets: Mapping[str, tuple[int, int]]) -> Figure:
@@ -71,4 +72,48 @@ def verdicts(found: Mapping[str, Diagnosis]) -> Figure:
     ax.axvline(next(iter(found.values())).worth, color=INK, ls=":", lw=1)
     ax.set_yticks(range(len(found)), list(found))
     ax.set(xlim=(-0.6, 1.03), ylim=(len(found) - 0.5, -0.5), xlabel="share of the errors that the average removes")
+    return fig
+
+
+# Boxes of the flow chart: centre, width, text, whether it is an answer. Arrows: from, to, the word beside them.
+_BOXES = {
+    "test": (0.30, 0.93, 0.50, "Does averaging remove enough\nerrors of 2 to 5 nets?", False),
+    "more": (0.86, 0.93, 0.25, "more inputs,\nmore seeds", True),
+    "nll": (0.84, 0.66, 0.28, "Does the\nNLL fall?", False),
+    "scale": (0.84, 0.42, 0.28, "fit temperatures:\nis a gain left?", False),
+    "one": (0.84, 0.10, 0.28, "one net; if yes,\nan ensemble", True),
+    "cost": (0.30, 0.70, 0.50, "Can you pay L times the cost\nof each prediction?", False),
+    "larger": (0.155, 0.44, 0.27, "Is one larger net\nas good?", False),
+    "ensemble": (0.155, 0.10, 0.27, "ensemble; if yes,\nthe larger net", True),
+    "student": (0.49, 0.44, 0.29, "Does a student\nkeep the gain?", False),
+    "distil": (0.49, 0.10, 0.29, "student; if not,\nsee the table", True),
+}
+_ARROWS = [
+    ("test", "more", "unsure"), ("test", "cost", "yes"), ("test", "nll", "no"),
+    ("nll", "scale", "yes"), ("scale", "one", "no"),
+    ("cost", "larger", "yes"), ("cost", "student", "no"), ("larger", "ensemble", "no"), ("student", "distil", "yes"),
+]  # fmt: skip
+
+
+def flowchart() -> Figure:
+    """Draw the way from a few nets to a decision; blue boxes are questions, red ones answers."""
+    fig, ax = figure(height=4.2)
+    for x, y, width, text, answer in _BOXES.values():
+        colour = COLOURS["ensemble" if answer else "single"]
+        box = FancyBboxPatch(
+            (x - width / 2, y - 0.055), width, 0.11, boxstyle="round,pad=0.012", fc="none", ec=colour, lw=1.5
+        )
+        ax.add_patch(box)
+        ax.text(x, y, text, ha="center", va="center", fontsize=8.5)
+    for start, end, word in _ARROWS:
+        (x0, y0, w0, *_), (x1, y1, w1, *_) = _BOXES[start], _BOXES[end]
+        beside = abs(y0 - y1) < 0.1 or (start == "test" and end == "nll")
+        tail = (x0 + w0 / 2 + 0.012, y0 - (0.03 if end == "nll" else 0)) if beside else (x1, y0 - 0.067)
+        head = (x1 - w1 / 2 - 0.012, y1) if beside else (x1, y1 + 0.067)
+        ax.annotate("", head, tail, arrowprops={"arrowstyle": "->", "color": INK, "lw": 1.2})
+        place = (tail[0] + head[0]) / 2, (tail[1] + head[1]) / 2 + 0.012
+        ax.annotate(word, place, (0, 3) if end == "more" else (4, 0), textcoords="offset points", fontsize=7.5,
+                    ha="center" if end == "more" else "left")  # fmt: skip
+    ax.set(xlim=(0, 1), ylim=(0, 1))
+    ax.axis("off")
     return fig

@@ -8,6 +8,7 @@ from hand_made import EXACT, readers, small
 
 from mvtheory import CrossEntropy, Distillation, OneSided, Schedule, Temperature, average, learned_views, train
 from mvtheory.experiments import rule_map
+from mvtheory.experiments.base import labelled
 from mvtheory.experiments.nets import Draw, singles
 from mvtheory.experiments.rule_map import (
     ESTIMATORS,
@@ -97,15 +98,17 @@ def test_each_way_is_what_its_name_says():
     assert len(np.unique(data.error)) > 3  # the ways differ
 
 
-def test_a_way_is_compared_with_labels_alone_from_the_same_start():
-    data = RuleMap((1, 2), setting=TINY).run()
-    alone = data.error.sel(way="labels only from random").values
+def test_a_way_is_compared_with_labels_alone_from_the_same_start(monkeypatch):
+    names = [f"{way} from {start}" for way, start in WAYS]
+    error = torch.rand(2, len(WAYS), generator=torch.Generator().manual_seed(3)).numpy()
+    data = labelled({"error": ("draw way", error)}, draw=[1, 2], way=names).assign_attrs(seconds=1.0)
+    monkeypatch.setattr(RuleMap, "run", lambda study: data)
+    mean = dict(zip(names, error.mean(0), strict=True))
     for id, way in (("distill-temperature", "temperature"), ("distill-shuffled-paper", "paper, shuffled")):
-        error = data.error.sel(way=f"{way} from random").values
-        assert (ESTIMATORS | OF_NEWS)[id]([1, 2], TINY).estimate.value == pytest.approx((error - alone).mean())
-    paper = data.error.sel(way="paper from random").values
-    assert ESTIMATORS["distill-paper-rule"]([1, 2], TINY).estimate.value == pytest.approx(paper.mean())
-    assert by_way([1, 2], TINY)["paper from random"].value == pytest.approx(paper.mean())
+        expected = mean[f"{way} from random"] - mean["labels only from random"]
+        assert (ESTIMATORS | OF_NEWS)[id]([1, 2], TINY).estimate.value == pytest.approx(expected)
+    assert ESTIMATORS["distill-paper-rule"]([1, 2], TINY).estimate.value == pytest.approx(mean["paper from random"])
+    assert by_way([1, 2], TINY)["on/off from labels"].value == pytest.approx(mean["on/off from labels"])
 
 
 def test_a_shuffled_teacher_is_another_net_whose_outputs_are_shuffled():

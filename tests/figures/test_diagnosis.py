@@ -56,3 +56,13 @@ def test_verdicts_stand_beside_their_rows():
     assert [text.get_text() for text in ax.texts] == [d.verdict for d in (CASES | WITHOUT_ERROR).values()]
     points = [line for line in ax.lines if line.get_marker() == "o"]
     assert [p.get_xdata().item() for p in points] == [d.removed.value for d in CASES.values()]
+
+
+def test_arrows_of_the_flow_chart_join_its_boxes():
+    """Each arrow but its word ends at a box; every box but the first is reached, and answers lead nowhere."""
+    (ax,) = diagnosis.flowchart().axes
+    assert len(ax.patches) == len(diagnosis._BOXES)
+    reached = {end for _, end, _ in diagnosis._ARROWS}
+    assert reached == set(diagnosis._BOXES) - {"test"}
+    answers = {name for name, box in diagnosis._BOXES.items() if box[-1]}
+    assert answers == set(diagnosis._BOXES) - {start for start, _, _ in diagnosis._ARROWS}

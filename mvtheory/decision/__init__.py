@@ -1,0 +1,1 @@
+"""Is an ensemble worth it? The parts of :func:`mvtheory.diagnose.diagnose`."""

@@ -1,0 +1,234 @@
+"""Outputs and labels as people have them, read as one stack of nets that is never copied as a whole.
+
+Outputs are arrays, tensors, memory maps, lists of these, dicts by the name of the net, or data frames with a column for
+each class. They are turned into doubles block by block, so that outputs on disk stay there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from mvtheory._arrays import to_labels, to_outputs
+from mvtheory._check import check_choice, check_int, check_shape
+
+__all__ = ["MASKED", "SCALES", "Stack", "check_sizes", "read_labels", "read_scale", "read_stack", "row_blocks"]
+
+#: What the outputs of nets are: any real numbers, of which the softmax is taken, or probabilities.
+SCALES = ("logits", "probabilities")
+
+#: The output of a masked class, given as -inf: so low that it is never chosen, and a number that can be averaged.
+MASKED = -1e30
+
+_BLOCK = 2**19  # numbers that are doubles at a time
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Outputs of nets on the same inputs, for the same classes.
+
+    Attributes
+    ----------
+    name : str
+        Name of the argument, for messages.
+    nets : tuple of array of shape [n, k]
+        Outputs of each net, as they were given.
+    names : tuple of str
+        Names of the nets.
+    classes : tuple or None
+        Names of the classes, where the outputs are data frames.
+    """
+
+    name: str
+    nets: tuple[np.ndarray, ...]
+    names: tuple[str, ...]
+    classes: tuple[Any, ...] | None = None
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Nets, inputs and classes."""
+        n, k = self.nets[0].shape
+        return len(self.nets), n, k
+
+    def block(self, rows: slice | np.ndarray) -> Float[np.ndarray, "L b k"]:
+        """Return the outputs on some inputs as doubles; -inf becomes `MASKED`.
+
+        Raises
+        ------
+        ValueError
+            If an output is NaN or inf, or a net has no finite output on an input.
+        """
+        block = np.stack([np.asarray(net[rows], dtype=np.float64) for net in self.nets])
+        if not np.isfinite(block).all():
+            masked = np.isneginf(block)
+            if not (np.isfinite(block) | masked).all():
+                self._refuse(lambda part: np.isnan(part) | np.isposinf(part), "be finite, or -inf for masked classes")
+            if masked.all(-1).any():
+                self._refuse(lambda part: np.isneginf(part).all(-1), "have a finite value for each net and input")
+            block[masked] = MASKED
+        return block
+
+    def _refuse(self, bad: Any, allowed: str) -> None:
+        """Raise an error that counts what is bad in all nets, and names the first net that has it."""
+        parts = list(row_blocks(self.shape[1], self.shape[2]))
+        counts = [sum(int(bad(np.asarray(net[rows], dtype=np.float64)).sum()) for rows in parts) for net in self.nets]
+        first = next(name for name, count in zip(self.names, counts, strict=True) if count)
+        raise ValueError(f"{self.name} must {allowed}; got {sum(counts)} bad values, the first in net {first!r}")
+
+
+def row_blocks(n: int, numbers: int) -> Iterator[slice]:
+    """Yield slices of the inputs, each of so few that they fit into memory, with so many numbers for each input."""
+    step = max(1, _BLOCK // numbers)
+    for start in range(0, n, step):
+        yield slice(start, min(start + step, n))
+
+
+def read_stack(name: str, outputs: Any) -> Stack:
+    """Read the outputs of nets.
+
+    Parameters
+    ----------
+    name : str
+        Name of the argument.
+    outputs : array, tensor, list, or dict
+        One array of shape [nets, n, k]; a list or a dict of arrays, tensors or data frames of shape [n, k]. Tensors may
+        be of any floating type, on any device. Votes, as booleans or integers, are outputs, too. Columns and rows of
+        data frames are put into the order of the first.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If they are something else, or a net misses an input or a class.
+    """
+    if isinstance(outputs, Mapping):
+        names, parts = tuple(map(str, outputs)), list(outputs.values())
+    elif isinstance(outputs, list | tuple):
+        names, parts = tuple(map(str, range(len(outputs)))), list(outputs)
+    else:
+        whole = to_outputs(name, outputs)
+        check_shape(name, whole, ("nets", "n", "k"))
+        return Stack(name, tuple(whole), tuple(map(str, range(len(whole)))))
+    if not parts:
+        raise ValueError(f"{name} must hold at least one net; got none")
+    parts, classes = _aligned(name, names, parts)
+    nets = tuple(to_outputs(name, part) for part in parts)
+    for label, net in zip(names, nets, strict=True):
+        if net.ndim != 2:
+            shape = (len(nets), *net.shape)
+            raise ValueError(f"{name} must have shape [nets, n, k] with no empty axis; got {shape}, of net {label!r}")
+        for axis, what in enumerate(("inputs", "classes")):
+            if net.shape[axis] != nets[0].shape[axis]:
+                raise ValueError(
+                    f"{name} must hold the same {what} for all nets, {nets[0].shape[axis]} as of net {names[0]!r}; "
+                    f"got {net.shape[axis]} of net {label!r}"
+                )
+    check_shape(name, np.broadcast_to(nets[0], (len(nets), *nets[0].shape)), ("nets", "n", "k"))
+    return Stack(name, nets, names, classes)
+
+
+def _aligned(name: str, names: Sequence[str], parts: list[Any]) -> tuple[list[Any], tuple[Any, ...] | None]:
+    """Put the columns and rows of data frames into the order of the first; return its classes."""
+    if not hasattr(parts[0], "columns"):
+        return parts, None
+    first, aligned = parts[0], []
+    for label, part in zip(names, parts, strict=True):
+        if not hasattr(part, "columns"):
+            raise TypeError(f"{name} must hold data frames alone if the first is one; got a {type(part).__name__}")
+        for what, own, wanted in (("classes", part.columns, first.columns), ("inputs", part.index, first.index)):
+            if not own.is_unique:
+                raise ValueError(f"{name} must name {what} once; net {label!r} repeats {own[own.duplicated()][0]!r}")
+            other = [*wanted.difference(own, sort=False)[:1], *own.difference(wanted, sort=False)[:1]]
+            if other:
+                raise ValueError(
+                    f"{name} must hold the same {what} for all nets, those of net {names[0]!r}; net {label!r} "
+                    f"{'lacks' if other[0] in wanted else 'adds'} {other[0]!r}"
+                )
+        aligned.append(part.loc[first.index, first.columns])
+    return aligned, tuple(first.columns)
+
+
+def read_labels(name: str, y: Any, n: int, k: int, classes: Sequence[Any] | None = None) -> Int[np.ndarray, " n"]:
+    """Read the true class of each input, as numbers from 0 to ``k - 1``.
+
+    Parameters
+    ----------
+    name : str
+        Name of the argument.
+    y : array, tensor, list, series
+        Integers of any width; strings; pandas categories; booleans of two classes; or rows with a one at the class.
+    n, k : int
+        Inputs and classes.
+    classes : sequence, optional
+        The class of each output. By default the integers from 0 to ``k - 1``; where the labels are strings, these in
+        alphabetical order, as in scikit-learn; where they are categories, these in their order.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a label is missing or no class, or there are not `n`.
+    """
+    categories = getattr(y, "categories", getattr(getattr(y, "dtype", None), "categories", None))
+    labels = y.detach().cpu().numpy() if hasattr(y, "detach") else np.asarray(y)
+    if labels.ndim == 2 and labels.shape[1] == k > 1 and labels.dtype.kind in "biuf":
+        if not (((labels == 0) | (labels == 1)).all() and (labels.sum(1) == 1).all()):
+            raise ValueError(f"{name} must have one 1 in each row, and zeros, if it has {k} columns")
+        labels = labels.argmax(1)
+    if classes is None and categories is not None and len(categories) == k:
+        classes = tuple(categories)
+    if labels.dtype.kind == "b" and k == 2:
+        labels = labels.astype(np.int64)
+    if classes is None and _is_text(labels):
+        classes = tuple(sorted(set(labels.tolist())))
+        if len(classes) != k:
+            raise ValueError(
+                f"{name} must name all {k} classes, so that their order is known, or classes must be given; "
+                f"got {len(classes)} names"
+            )
+    labels = to_labels(name, labels, k) if classes is None else _positions(name, labels, classes, k)
+    check_shape(name, labels, (n,))
+    return labels
+
+
+def _is_text(labels: np.ndarray) -> bool:
+    if labels.dtype.kind == "O":
+        return bool(labels.size) and all(isinstance(label, str) for label in labels.flat)
+    return labels.dtype.kind in "UT"
+
+
+def _positions(name: str, labels: np.ndarray, classes: Sequence[Any], k: int) -> Int[np.ndarray, " n"]:
+    """Return the place of each label among the classes; numbers and their names in text are the same."""
+    if len(classes) != k:
+        raise ValueError(f"classes must be {k}, one for each output; got {len(classes)}")
+    classes = [label.item() if isinstance(label, np.generic) else label for label in classes]
+    places = {label: place for place, label in enumerate(classes)}
+    by_text = {str(label): place for place, label in enumerate(classes)}
+    if len(places) != k:
+        raise ValueError("classes must differ")
+    found = np.full(len(labels), -1)
+    for place, label in enumerate(labels.tolist()):
+        found[place] = places.get(label, by_text.get(str(label), -1))
+    if (found < 0).any():
+        allowed = ", ".join(map(repr, classes[:8])) + (", ..." if k > 8 else "")
+        bad = labels[found < 0].tolist()
+        raise ValueError(f"{name} must hold classes, {allowed}; got {bad[0]!r}, and {len(bad) - 1} more that are none")
+    return found
+
+
+def read_scale(name: str, scale: str | None, block: Float[np.ndarray, "L b k"]) -> str:
+    """Return what outputs are: as told, or probabilities if all are in [0, 1] and each net's sum to 1."""
+    if scale is not None:
+        return str(check_choice(name, scale, SCALES))
+    within = block.min() >= 0 and np.abs(block.sum(-1) - 1).max() < 2e-2
+    return SCALES[int(within)]
+
+
+def check_sizes(stack: Stack, *, low: int) -> None:
+    """Check that there are enough nets, inputs and classes."""
+    L, n, k = stack.shape
+    check_int(f"L (first axis of {stack.name})", L, low)
+    check_int(f"n (second axis of {stack.name})", n, 2)
+    check_int(f"k (last axis of {stack.name})", k, 2)

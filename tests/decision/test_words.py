@@ -1,0 +1,100 @@
+"""Decisions in words: on constructed nets with known answers."""
+
+import numpy as np
+import pytest
+
+from mvtheory import diagnose
+from mvtheory.decision.worlds import sample
+
+
+def said(found, head):
+    return next(line for line in found.words.splitlines() if line.startswith(head + ":"))
+
+
+VIEWS = sample("views", L=6, n=2000, seed=2)
+
+
+def test_coverage():
+    found = diagnose(VIEWS.F, VIEWS.y)
+    assert found.seeds_verdict == "pays"
+    assert "With other seeds as well, [" in said(found, "Ensemble")
+    assert said(found, "NLL").startswith("NLL: the average is better. It falls by 0.")
+    assert said(found, "Law").startswith("Law: coverage. Each further net multiplies what can be removed by 0.4")
+    assert said(found, "Cost").startswith("Cost: 6 times that of one net for each prediction.")
+    price = 5 / found.gain.value
+    quoted = int(said(found, "Cost").split("more than ")[1].split(" ")[0].replace(",", ""))
+    assert price <= quoted < 1.1 * price + 1
+
+
+def test_nothing_to_gain():
+    world = sample("one optimum", L=5, n=3000, seed=1)
+    found = diagnose(world.F, world.y)
+    assert found.words.startswith("Ensemble: does not pay.")
+    assert said(found, "Number") == "Number: one net. More of them do not reduce the error beyond chance."
+    assert "Cost:" not in found.words
+
+
+def test_it_says_how_many_inputs_would_decide():
+    world = sample("one optimum", L=3, n=60, seed=1)
+    found = diagnose(world.F, world.y)
+    assert found.verdict == "inconclusive"
+    quoted = int(said(found, "Ensemble").split("About ")[1].split(" ")[0].replace(",", ""))
+    more = sample("one optimum", L=3, n=2 * quoted, seed=2)
+    assert diagnose(more.F, more.y).verdict == "does not pay"
+
+
+def test_two_nets_do_not_know_of_seeds():
+    found = diagnose(VIEWS.F[:2], VIEWS.y)
+    assert found.over_seeds["removed"] is None
+    assert "Two nets do not show how other seeds would differ." in found.words
+
+
+def test_students_that_lose_the_gain():
+    """One has learned nothing of its teacher; the other follows it, but not where a net errs."""
+    lost = diagnose(VIEWS.F[:5], VIEWS.y, VIEWS.F[:5])
+    assert "That is hardly more than without a teacher" in said(lost, "Student given")
+    teacher, some_err = VIEWS.F[:5].mean(0), lost.evidence.subsets.errs.mean(0) > 0.3
+    wrong = np.where(some_err[:, None], -teacher, teacher)
+    follows = diagnose(VIEWS.F[:5], VIEWS.y, wrong[None])
+    assert follows.student_verdict == "loses most of the gain"
+    kept = said(follows, "Student given")
+    saved = ~follows.evidence.subsets.average_errs & lost.evidence.subsets.errs.any(0)
+    right = (wrong.argmax(-1) == VIEWS.y)[saved].mean()
+    assert f"it is right on {right:.3f}" in kept
+
+
+def test_a_larger_net():
+    teacher = VIEWS.F.mean(0)
+    better = diagnose(VIEWS.F[:2], VIEWS.y, larger=teacher)
+    assert "by error, the larger net is better" in said(better, "Larger net")
+    worse = diagnose(VIEWS.F, VIEWS.y, larger=VIEWS.F[:2])
+    assert "by error, the ensemble is better" in said(worse, "Larger net")
+    errors = (VIEWS.F[:2].argmax(-1) != VIEWS.y).mean()
+    assert worse.larger_gain.value == pytest.approx(errors - worse.errors[-1].value)
+
+
+def test_temperature_scaling_is_measured_on_the_rest():
+    found = diagnose(VIEWS.F, VIEWS.y, held_out=0.25)
+    scaled = found.evidence.scaled
+    assert len(scaled.nll_one) == 1500
+    assert scaled.nll_one.mean() < found.evidence.scores["logits"].nll[0].mean()
+    assert "After each is scaled by its own temperature, 0." in said(found, "NLL")
+
+
+def test_the_frame_has_every_size_and_way():
+    frame = diagnose(VIEWS.F, VIEWS.y).to_frame()
+    scores = frame[frame["nets"].notna()]
+    assert scores.groupby(["measure", "averaged"]).size().unique().tolist() == [6]
+    assert set(scores["measure"]) == {"error", "NLL", "Brier score", "ECE", "ECE if calibrated"}
+
+
+def test_a_sample_of_averages_is_said():
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 3, 120)
+    F = rng.normal(size=(20, 120, 3)) + np.eye(3)[y]
+    found = diagnose(F, y)
+    assert f"standard error of at most {found.evidence.subsets.sampling.max():.2g}" in str(found).splitlines()[0]
+    assert "standard error of at most" in found._repr_html_()
+    few = diagnose(F[:5], y)
+    assert "a sample" not in str(few)
+    assert len(found.errors) == 20
