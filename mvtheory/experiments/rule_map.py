@@ -1,6 +1,7 @@
 """Rules of distillation side by side, and what remains of a teacher whose outputs are shuffled.
 
-The number that each rule has, and its weight, were chosen from as many candidates, on a data set that is not reported.
+The number that each rule has, and its weight, were chosen on a data set that is not reported: label smoothing from 4
+candidates, matching from 3, temperature from 9, the paper's rule from 16.
 """
 
 from __future__ import annotations
