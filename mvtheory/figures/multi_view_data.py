@@ -24,7 +24,7 @@ def two_inputs(titled: Mapping[str, tuple[int, Float[Tensor, "k 2"]]]) -> Figure
         for j, pair in enumerate(seen.tolist()):
             for view, height in enumerate(pair):
                 place, fill = j + 0.4 * view - 0.2, "none" if view else INK
-                ax.bar(place, height, 0.36, fc=fill, ec=INK, lw=1.2, alpha=1 if j == y else 0.35)
+                ax.bar(place, height, 0.36, fc=fill, ec=INK, lw=1.2, alpha=1 if j == y else 0.6)
                 if j == y and height < 0.5 * max(pair):
                     ax.annotate(
                         "lost",
