@@ -126,7 +126,7 @@ class RuleMap(Experiment):
 
 @dataclass(frozen=True)
 class ShuffledTeacher(Experiment):
-    """Students of single nets, after the labels, that are given each teacher's output for another input of the class.
+    """Students of single nets, after the labels, that are given each teacher's output for a random input of the class.
 
     The data set of a number holds, with axes ``student``, ``class`` and ``view``, which views the ``teacher``, the
     student ``before``, and the student ``after`` have learned; and the ``error`` of each student on single-view inputs.
@@ -162,7 +162,7 @@ class ShuffledTeacher(Experiment):
 
 
 def shuffled_within_classes(y: Int[Tensor, " n"], seed: int = 0) -> Int[Tensor, " n"]:
-    """Return an order of the inputs in which each one's place is taken by another of its class, at random."""
+    """Return a random order of the inputs in which each one's place is taken by one of its class, rarely by itself."""
     rng, order = torch.Generator().manual_seed(seed), torch.arange(len(y))
     for j in range(int(y.max()) + 1):
         rows = (y == j).nonzero().flatten()
@@ -183,7 +183,7 @@ def found_by_teacher(
     Returns
     -------
     of_teacher, others : float
-        In [0, 1]; NaN where there were none to find.
+        In [0, 1]; 0 where there were none to find.
     """
     teacher, before, after = (np.asarray(some, dtype=bool) for some in (teacher, before, after))
     lacked = ~before
