@@ -28,7 +28,7 @@ TITLED = re.compile(r"(?P<text>.+?)\s*<(?P<target>[^<>]+)>")  # of a role that i
 DIRECTIVE = re.compile(r"^(`{3,})\{([\w:-]+)\}[ \t]*(.*)\n(?:(?s:(.*?))\n)??\1`*$", re.MULTILINE)
 OPTIONS = re.compile(r"\A(?::[\w-]+:.*\n?)+")
 LABELLED = re.compile(r"^`{3,}\{prf:(\w+)\}[ \t]*(.*)\n:label: (\S+)", re.MULTILINE)
-PAGE_ONLY = {"claims-ledger", "full-run", "reproducibility"}
+PAGE_ONLY = {"claims-ledger", "claims-summary", "full-run", "reproducibility"}
 HEADS = {"margin": "Note", "drawing": "The page has a drawing here"}
 UNSEEN = re.compile(r"^(?:\([\w-]+\)=\n|% .*\n+)", re.MULTILINE)  # targets and comments
 LABEL = re.compile(r"^(?:\((?=[\w-]+\)=)|:label: )([\w-]+)", re.MULTILINE)
@@ -122,7 +122,7 @@ def directive(name: str, argument: str, body: str | None) -> str:
     if name == "self-check":
         return "*The page has a self-check here: predict the verdicts of this chapter's claims, then look.*"
     if name in PAGE_ONLY:
-        return "*The page has a table here.*"
+        return "*The page has a table or a list here.*"
     if name not in {"admonition", "exercise", *HEADS} and not name.startswith("prf:"):
         raise ExtensionError(f"no Markdown is known for the directive {name!r}")
     head = HEADS.get(name) or (argument if name == "admonition" else named(name.removeprefix("prf:"), argument))
