@@ -23,7 +23,7 @@ from matplotlib.figure import Figure
 from mvtheory._check import check_number
 from mvtheory.measurement import Estimate
 
-__all__ = ["COLOURS", "INK", "WIDTH", "estimate_points", "figure", "result", "slider", "style"]
+__all__ = ["COLOURS", "INK", "WIDTH", "estimate_points", "figure", "left_of", "result", "slider", "style"]
 
 #: A grey for axes and text. No grey has a contrast of 4.5 on white and on the dark page (#121212) as well; this one has
 #: it, since the dark page shows figures a tenth brighter.
@@ -160,6 +160,21 @@ def estimate_points(
     ax.set_axisbelow(True)
 
 
+def left_of(estimates: Sequence[Estimate]) -> float:
+    """Return where an axis of errors begins: a little left of 0, and of all intervals.
+
+    Parameters
+    ----------
+    estimates : sequence of Estimate
+        At least one; the low end of an interval may lie below 0.
+
+    Returns
+    -------
+    float
+    """
+    return min(0.0, *(estimate.low for estimate in estimates)) - 0.02
+
+
 def result(measured: Mapping[str, tuple[Estimate, tuple[float, float]]]) -> Figure:
     """Draw the errors on single-view inputs in front of what the theory predicts for them.
 
@@ -173,8 +188,8 @@ def result(measured: Mapping[str, tuple[Estimate, tuple[float, float]]]) -> Figu
     matplotlib.figure.Figure
     """
     fig, ax = figure(height=2.8)
-    ax.set(xlim=(-0.02, 0.62), xlabel="error on single-view test inputs")
     estimates, ranges = zip(*measured.values(), strict=True)
+    ax.set(xlim=(left_of(estimates), 0.62), xlabel="error on single-view test inputs")
     predicted = [(max(low, 0), min(high, 1)) for low, high in ranges]  # no error lies beyond
     estimate_points(ax, list(measured), estimates, [COLOURS[name] for name in measured], predicted)
     return fig

@@ -243,3 +243,11 @@ def test_the_lab_has_the_colours_of_the_book():
     script = (Path(plotting.__file__).parent / "lab/lab.js").read_text(encoding="utf-8")
     for name in ("single", "ensemble", "distilled", "self-distilled", "trained average"):
         assert re.search(rf'^ +"?{name}"?: "{COLOURS[name].lower()}",$', script, re.MULTILINE), name
+
+
+def test_no_interval_is_cut_off_by_the_axis():
+    below, above = Estimate(0.003, -0.02, 0.03, 20, 5), Estimate(0.5, 0.49, 0.51, 20, 5)
+    (ax,) = result({"distilled": (below, (-math.inf, 0.01)), "single": (above, (0.49, 0.51))}).axes
+    assert ax.get_xlim()[0] < below.low
+    (ax,) = result({"single": (above, (0.49, 0.51))}).axes
+    assert ax.get_xlim()[0] == pytest.approx(-0.02)

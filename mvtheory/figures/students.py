@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from mvtheory.measurement import Estimate
-from mvtheory.plotting import COLOURS, INK, estimate_points, figure
+from mvtheory.plotting import COLOURS, INK, estimate_points, figure, left_of
 
 __all__ = [
     "error_rows",
@@ -34,7 +34,7 @@ def error_rows(
     fig, ax = figure(height=1.1 + 0.3 * len(estimates))
     colours = [COLOURS[method] for method in methods]
     estimate_points(ax, list(estimates), list(estimates.values()), colours, predicted)
-    ax.set(xlabel="error on single-view inputs", xlim=(-0.01, 0.6))
+    ax.set(xlabel="error on single-view inputs", xlim=(left_of(list(estimates.values())), 0.6))
     return fig
 
 
