@@ -89,6 +89,7 @@
     const text = new URLSearchParams(location.search).get("highlight");
     if (!text) return;
     await window.MathJax?.startup?.promise; // marks inside a formula would break it
+    if (document.readyState !== "complete") await new Promise((done) => addEventListener("load", done, { once: true }));
     const article = document.querySelector("article.bd-article");
     const words = text.toLowerCase().split(/\s+/).filter((word) => word);
     words.forEach((word) => _highlightText(article, word, "highlighted"));
@@ -98,7 +99,17 @@
     }
     const section = location.hash && document.getElementById(location.hash.slice(1));
     const marks = [section, article].flatMap((part) => (part ? [...part.querySelectorAll(".highlighted")] : []));
-    marks.find((mark) => mark.checkVisibility())?.scrollIntoView({ block: "center" });
+    const first = marks.find((mark) => mark.checkVisibility()) ?? marks[0];
+    unfold(first);
+    first?.scrollIntoView({ block: "center" });
+  }
+
+  /** Open the folded parts around an element. */
+  function unfold(element) {
+    for (let part = element?.parentElement; part; part = part.parentElement) {
+      if (part.localName === "details") part.open = true;
+      if (part.classList.contains("toggle-hidden")) part.querySelector(".toggle-button")?.click();
+    }
   }
 
   if (typeof SECTIONS === "undefined") _ready(highlight);

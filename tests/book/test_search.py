@@ -88,8 +88,8 @@ def test_a_symbol_is_marked_in_formulas(visit: Visit) -> None:
 
 
 def marks(page: Page) -> list[str]:
-    """The texts that are marked on a page, outside formulas."""
-    return page.locator("article span.highlighted").all_inner_texts()
+    """The texts that are marked on a page, outside formulas, and those in folded parts too."""
+    return page.locator("article span.highlighted").all_text_contents()
 
 
 def marks_in_view(page: Page) -> bool:
