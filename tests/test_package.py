@@ -91,6 +91,7 @@ refuse("sklearn")  # the digits are read when they are used
 """
 
 
+@pytest.mark.slow
 def test_import_has_no_side_effects(tmp_path):
     run = subprocess.run(
         [sys.executable, "-W", "error::UserWarning:mvtheory", "-c", IMPORT],

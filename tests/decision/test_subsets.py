@@ -90,6 +90,7 @@ def test_numbers_without_a_net_are_those_of_the_others():
         assert {name: values[net] for name, values in lacking.items()} == pytest.approx(expected)
 
 
+@pytest.mark.slow
 def test_noise_is_what_the_jackknife_sees_of_a_small_sample():
     """Copies of one function with independent noise on each input: other nets differ by the sample of inputs alone."""
     rng = np.random.default_rng(0)

@@ -54,6 +54,7 @@ def test_narrow_nets():
     assert [tuple(p.shape) for p in net.parameters()][::2] == [(7, 64), (7, 7), (7, 7), (10, 7)]
 
 
+@pytest.mark.slow
 def test_they_are_trained():
     data = FailedStudents((5,), seeds=2, students=1, n=60).run()
     y = select(data, "label")[0]

@@ -33,6 +33,7 @@ def test_noise_and_inputs_change_together():
     assert scaling(error, 4).tolist() == [5]
 
 
+@pytest.mark.slow
 def test_nets_are_trained_at_each_noise_and_number_of_inputs():
     study = MemoriseOrLearn((1, 2), noises=(0.2, 0.3), inputs=(1, 4), setting=TINY)
     data = study.on(1)

@@ -86,6 +86,7 @@ def test_the_reduction_learns_the_views_of_the_full_model_where_there_is_no_nois
     assert regime.reduced_error(DRAWS, setting).value == pytest.approx(0.5, abs=0.12)
 
 
+@pytest.mark.slow
 def test_errors_in_the_reduction_are_those_of_disjoint_groups():
     few = {"n_multi_view": 60, "m": 3, "members": 5, "students": 0, "test_single_view": 80}
     setting = vary(NOISE_FREE, k=4, P=12, d=16, s=1.0, **few)

@@ -73,6 +73,7 @@ def test_label_smoothing_is_the_temperature_one_with_smoothed_labels_for_a_teach
     assert torch.allclose(gradient, F.softmax(-1) - soft[:, None], atol=1e-6)
 
 
+@pytest.mark.slow
 def test_each_way_is_what_its_name_says():
     study = RuleMap((1, 2), weights=(1.0, 3.0, 2.0, 4.0), T=3.0, tau=0.5, schedule=STEPS, setting=TINY)
     data, nets = study.on(1), singles(Draw(1, TINY))
@@ -111,6 +112,7 @@ def test_a_way_is_compared_with_labels_alone_from_the_same_start(monkeypatch):
     assert by_way([1, 2], TINY)["on/off from labels"].value == pytest.approx(mean["on/off from labels"])
 
 
+@pytest.mark.slow
 def test_a_shuffled_teacher_is_another_net_whose_outputs_are_shuffled():
     data, nets = ShuffledTeacher((1, 2), schedule=STEPS, setting=TINY).on(1), singles(Draw(1, TINY))
     y, views = nets.draw.train.y, nets.draw.task.views

@@ -157,6 +157,7 @@ def test_students_can_be_teachers():
         assert setting.threshold < setting.slack * setting.cut
 
 
+@pytest.mark.slow
 def test_students_of_students_hold_three_lotteries():
     setting = replace(LabSetting(), N=100, nets=5)
     rows = lab.run(setting, ["train", "self-distil", "next generation", "self-distil"])
@@ -194,6 +195,7 @@ SHOWN = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PRESETS)
 def test_presets_show_what_their_names_say(name):
     rows = lab.run(PRESETS[name], ["train", "average"]).set_index("method")
@@ -202,12 +204,14 @@ def test_presets_show_what_their_names_say(name):
         assert low <= rows.error[method] <= high, method
 
 
+@pytest.mark.slow
 def test_the_average_teaches_and_cannot_be_trained():
     phases = ["train", "train the average", "distil"]
     errors = lab.run(replace(LabSetting(), nets=5, student_steps=300), phases).set_index("method").error
     assert errors["distilled net"] < 0.02 < 0.35 < errors["trained average"]
 
 
+@pytest.mark.slow
 def test_a_student_of_one_net_holds_two_lotteries():
     errors = (
         lab.run(replace(LabSetting(), nets=5, student_steps=300), ["train", "self-distil"]).set_index("method").error

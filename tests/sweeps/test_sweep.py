@@ -239,6 +239,7 @@ def test_a_success_is_final_and_a_failure_gives_way(tmp_path):
     assert cells.read("a") == Outcome({"x": 1}, None, 1.0, "worker 1")
 
 
+@pytest.mark.slow
 def test_no_damaged_bit_of_a_cell_goes_unnoticed(tmp_path):
     cells, good = Cells(tmp_path), Outcome({"x": 0.5}, None, 1.0, "one")
     cells.write("a", {"cell": {"k": 3}}, good)
