@@ -59,5 +59,5 @@ def chain_subsets(
 
 def neighbours(orders: list[np.ndarray]) -> list[tuple[int, int]]:
     """Return neighbours in the orders, each pair once: every net is in about as many."""
-    pairs = {tuple(sorted((int(a), int(b)))) for order in orders for a, b in zip(order, np.roll(order, 1), strict=True)}
-    return sorted(pairs)  # type: ignore[arg-type]
+    both = [(int(a), int(b)) for order in orders for a, b in zip(order, np.roll(order, 1), strict=True)]
+    return sorted({(min(pair), max(pair)) for pair in both})

@@ -48,13 +48,13 @@ def rows(d: Diagnosis) -> list[Row]:
     return found
 
 
-def scores_table(d: Diagnosis) -> list[tuple[str, str, str, str]]:
+def scores_table(d: Diagnosis) -> list[tuple[str, ...]]:
     """Return error, NLL, Brier score and ECE of one net, and of the average of all in both ways, as text."""
     L = len(d.errors)
     by_way = [d.evidence.scores[way] for way in WAYS]
 
-    def line(name: str, values: list[Estimate]) -> tuple[str, str, str, str]:
-        return name, *(str(value) for value in values)  # type: ignore[return-value]
+    def line(name: str, values: list[Estimate]) -> tuple[str, ...]:
+        return name, *(str(value) for value in values)
 
     table = []
     for name, measure, high in (("error", "error", 1.0), ("NLL", "nll", math.inf), ("Brier score", "brier", 2.0)):
@@ -65,12 +65,12 @@ def scores_table(d: Diagnosis) -> list[tuple[str, str, str, str]]:
         )
     chance = [(by_way[0].ece[0], by_way[0].ece_if_calibrated[0])]
     chance += [(scores.ece[-1], scores.ece_if_calibrated[-1]) for scores in by_way]
-    table.append(("ECE (if calibrated)", *(f"{ece:.4f} ({by_chance:.4f})" for ece, by_chance in chance)))  # type: ignore[arg-type]
+    table.append(("ECE (if calibrated)", *(f"{ece:.4f} ({by_chance:.4f})" for ece, by_chance in chance)))
     scaled = d.evidence.scaled
     if scaled is not None:
         values = [str(mean_of(part, L, high=math.inf, events=False)) for part in (scaled.nll_one, scaled.nll_all)]
         whole = [values[1] if way == d.evidence.scale else "-" for way in WAYS]
-        table.append(("NLL at fitted temperatures", values[0], *whole))  # type: ignore[arg-type]
+        table.append(("NLL at fitted temperatures", values[0], *whole))
     return table
 
 
