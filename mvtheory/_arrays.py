@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mvtheory._check import check_finite, check_labels, check_shape
+from mvtheory._check import check_finite, check_labels
 
 
 def to_numpy(name: str, array: Any) -> np.ndarray:
@@ -39,13 +39,6 @@ def to_outputs(name: str, array: Any) -> np.ndarray:
     if outputs.dtype.kind not in "fbiu":
         raise TypeError(f"{name} must hold real numbers; got dtype {outputs.dtype}")
     return outputs if outputs.dtype.kind == "f" else outputs.astype(float)
-
-
-def to_stack(name: str, array: Any) -> np.ndarray:
-    """Return the outputs of a stack of nets as a finite array of doubles [nets, n, k]."""
-    outputs = to_outputs(name, array).astype(float)
-    check_shape(name, outputs, ("nets", "n", "k"))
-    return check_finite(name, outputs)
 
 
 def to_labels(name: str, y: Any, k: int) -> np.ndarray:
