@@ -34,6 +34,7 @@ _MODULES = {
     "12-scale": "scale",
     "13-practice": "practice",
     "14-rules": "rule_map",
+    "15-photographs": "fashion_pairs",
 }
 
 
