@@ -25,9 +25,9 @@ CONTRAST_OF_EACH_KIND = """() => {
     const text = [...e.childNodes].some(child => child.nodeType === Node.TEXT_NODE && child.data.trim());
     if (!control && !(text && e.checkVisibility({ visibilityProperty: true }))) continue;
     const s = getComputedStyle(e);
-    const kind = [s.color, s.fontSize, s.fontWeight, s.textShadow, behind(e)].join();
+    const kind = [control && e.type, s.color, s.fontSize, s.fontWeight, s.textShadow, behind(e)].join();
     kinds[kind] = (kinds[kind] ?? 0) + 1;
-    e.toggleAttribute("data-contrast", control || kinds[kind] <= 3);
+    e.toggleAttribute("data-contrast", kinds[kind] <= 3);
   }
   axe.configure({ rules: [{ id: "color-contrast", selector: "[data-contrast]" }] });
 }"""
