@@ -31,6 +31,13 @@ def to_numpy(name: str, array: Any) -> np.ndarray:
     return np.asarray(array)
 
 
+def check_unmasked(name: str, array: Any) -> Any:
+    """Return an array without masked values, which would count as if they were not masked."""
+    if np.ma.is_masked(array):
+        raise ValueError(f"{name} must have no masked values; got {np.ma.count_masked(array)}: leave these inputs out")
+    return array
+
+
 def to_outputs(name: str, array: Any) -> np.ndarray:
     """Return the outputs of nets as floating-point numbers; votes, as booleans or integers, become 0.0, 1.0, ..."""
     outputs = to_numpy(name, array)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
-from mvtheory._arrays import to_labels, to_outputs
+from mvtheory._arrays import check_unmasked, to_labels, to_outputs
 from mvtheory._check import check_choice, check_int, check_shape
 
 __all__ = ["MASKED", "SCALES", "Stack", "check_sizes", "read_labels", "read_scale", "read_stack", "row_blocks"]
@@ -133,13 +133,6 @@ def read_stack(name: str, outputs: Any, like: Stack | None = None) -> Stack:
                 )
     check_shape(name, np.broadcast_to(nets[0], (len(nets), *nets[0].shape)), ("nets", "n", "k"))
     return Stack(name, nets, names, axes and tuple(axes[1]), axes)
-
-
-def check_unmasked(name: str, array: Any) -> Any:
-    """Return an array without masked values, which would count as if they were not masked."""
-    if np.ma.is_masked(array):
-        raise ValueError(f"{name} must have no masked values; got {np.ma.count_masked(array)}: leave these inputs out")
-    return array
 
 
 def _aligned(
