@@ -31,6 +31,13 @@ def to_numpy(name: str, array: Any) -> np.ndarray:
     return np.asarray(array)
 
 
+def check_unmasked(name: str, array: Any) -> Any:
+    """Return an array without masked values, which would count as if they were not masked."""
+    if np.ma.is_masked(array):
+        raise ValueError(f"{name} must have no masked values; got {np.ma.count_masked(array)}: leave these inputs out")
+    return array
+
+
 def to_outputs(name: str, array: Any) -> np.ndarray:
     """Return the outputs of nets as floating-point numbers; votes, as booleans or integers, become 0.0, 1.0, ..."""
     outputs = to_numpy(name, array)
@@ -54,14 +61,18 @@ def to_labels(name: str, y: Any, k: int) -> np.ndarray:
 def by_draw(name: str, values: Any) -> list[np.ndarray]:
     """Return the finite values of each draw as doubles, at least one of each of two draws.
 
-    These are rows of a table, and not its labels; values of a dict, and not its keys.
+    These are rows of a table, and not its labels; values of a dict, and not its keys; of an array with names for its
+    axes the parts along ``draw``. A table whose rows are not draws, by its own labels, is refused: read as if they
+    were, it would give an interval that is far too narrow.
     """
     if isinstance(values, str | bytes) or not isinstance(values, Iterable):
         raise TypeError(f"{name} must be a sequence over draws of sequences over nets; got {values!r}")
     if isinstance(values, Mapping):
         values = values.values()
     elif hasattr(values, "to_numpy"):
-        values = values.to_numpy()
+        values = _rows_by_draw(name, values)
+    elif np.ma.is_masked(values):
+        raise ValueError(f"{name} must have no masked values; give a list of the others for each draw")
     rows = [to_outputs(name, row).astype(float).ravel() for row in values]
     if len(rows) < 2 or not all(row.size for row in rows):
         sizes = [row.size for row in rows]
@@ -70,14 +81,34 @@ def by_draw(name: str, values: Any) -> list[np.ndarray]:
     return rows
 
 
+def _rows_by_draw(name: str, table: Any) -> np.ndarray:
+    """Return the rows of a table of pandas or an array of xarray, one for each draw."""
+    if hasattr(table, "dims"):
+        return (table.transpose("draw", ...) if "draw" in table.dims else table).to_numpy()
+    columns = getattr(table, "columns", None)
+    levels = [str(level) for level in table.index.names]
+    if len(levels) > 1:
+        reason = f"its rows are named by {', '.join(levels)}; give .unstack() of all levels but the draw"
+    elif levels == ["seed"] or (columns is not None and "draw" in columns.names):
+        reason = "its columns are the draws; give .T"
+    elif columns is not None and {"draw", "seed"} & set(columns):
+        reason = 'its columns are arguments, too; give .pivot(index="draw", columns="seed", values=...)'
+    else:
+        return table.to_numpy()
+    raise ValueError(f"{name} must be a table with a row for each draw; {reason}")
+
+
 def check_same_draws(first: Any, second: Any) -> None:
     """Raise an error where both sides name their draws, and the names differ."""
-    sides = (first, second)
-    if all(isinstance(side, Mapping) for side in sides):
-        names = [list(side) for side in sides]
-    elif all(hasattr(side, "to_numpy") for side in sides):
-        names = [list(side.index) for side in sides]
-    else:
-        return
-    if names[0] != names[1]:
+    names = [_names(side) for side in (first, second)]
+    if None not in names and names[0] != names[1]:
         raise ValueError(f"second must have the draws of first in the same order, {names[0]}; got {names[1]}")
+
+
+def _names(values: Any) -> list[Any] | None:
+    """Return the names of draws, where they have any."""
+    if isinstance(values, Mapping):
+        return list(values)
+    if hasattr(values, "dims"):
+        return values["draw"].to_numpy().tolist() if "draw" in values.coords else None
+    return values.index.tolist() if hasattr(values, "to_numpy") else None

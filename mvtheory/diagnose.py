@@ -187,7 +187,8 @@ def diagnose(
     logits : array or tensor of shape [L, n, k], list, or dict by name
         Outputs of at least 2 nets on n >= 2 inputs for k >= 2 classes: logits, log-probabilities or probabilities; -inf
         masks a class. They are averaged as they are. A list or dict holds arrays, tensors or data frames [n, k], a
-        column for each class. Up to 12 nets, all subsets are averaged, of more a sample.
+        column for each class. Rows and columns of data frames, and of a series `y` beside them, are matched by name.
+        Up to 12 nets, all subsets are averaged, of more a sample.
     y : array of shape [n]
         True classes: integers from 0 to ``k - 1``, strings, categories, or rows with a one at the class. As in
         :func:`mvtheory.measurement.wrong`, a tie is an error.
@@ -232,7 +233,8 @@ def diagnose(
     nets = read_stack("logits", logits)
     check_sizes(nets, low=2)
     _, n, k = nets.shape
-    labels = read_labels("y", y, n, k, nets.classes if classes is None else tuple(classes))
+    named, inputs = nets.classes if classes is None else tuple(classes), nets.axes and nets.axes[0]
+    labels = read_labels("y", y, n, k, named, inputs)
     check_number("worth", worth, 0, 1, open_high=True)
     check_number("least", least, 0, 1, open_low=True, open_high=True)
     check_number("held_out", held_out, 0, 1, open_high=True)
@@ -248,9 +250,7 @@ def _beside(name: str, outputs: Any, axis: str, nets: Stack) -> Stack | None:
         return None
     if name == "larger" and (hasattr(outputs, "columns") or len(getattr(outputs, "shape", ())) == 2):
         outputs = [outputs]
-    stack = read_stack(name, outputs)
+    stack = read_stack(name, outputs, nets)
     _, n, k = nets.shape
     check_shape(name, np.broadcast_to(np.zeros(1), stack.shape), (axis, n, k))
-    if None not in (stack.classes, nets.classes) and stack.classes != nets.classes:
-        raise ValueError(f"{name} must have the classes of logits in their order; got {stack.classes}")
     return stack

@@ -229,6 +229,9 @@ def train(
     outputs, and a block of pre-activations of fixed size: 4 GiB are enough for 90,000 inputs of 20 patches of 400
     numbers, ten nets and 20 classes.
 
+    Do not call this in a process made by ``fork`` from one in which torch has used several threads: torch then waits
+    for threads that are not there. Use ``spawn``, or :class:`mvtheory.sweeps.sweep.Sweep`.
+
     Parameters
     ----------
     nets : PatchNets

@@ -33,12 +33,19 @@ def page_of(nodeid: str) -> str:
     return found[0] if found else ""
 
 
+def look_of(item: pytest.Item) -> tuple[bool, str]:
+    """Return whether a test comes after all others of its page, and how it looks at it; "" for the page's own way."""
+    look = getattr(item, "callspec", None) and item.callspec.params.get("look")
+    return item.get_closest_marker("last") is not None, repr(sorted(look.items())) if look else ""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run the tests of the built pages after all others, so that a mistake in the package is told at once.
 
-    Those of one page follow each other, from whatever modules, so that it is opened once.
+    Those of one page follow each other, from whatever modules, so that it is opened once; of these, those that look at
+    it in the same way, so that it is laid out once for each.
     """
-    items.sort(key=lambda item: (BOOK in item.path.parents, page_of(item.nodeid)))
+    items.sort(key=lambda item: (BOOK in item.path.parents, page_of(item.nodeid), *look_of(item)))
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+import xarray as xr
 from reference import refused
 from scipy import stats
 
@@ -417,8 +418,47 @@ def test_tables_and_dicts_are_read_by_draw():
     assert difference_over_draws(frame, pd.DataFrame({0: 0.1}, index=[7, 9, 3]), points=1000) == gap
 
 
+CELLS = [(draw, seed, 0.3 + draw / 50 + seed / 1000) for draw in range(1, 5) for seed in range(9)]
+LONG = pd.DataFrame(CELLS, columns=["draw", "seed", "e"])
+PIVOTED = LONG.pivot(index="draw", columns="seed", values="e")
+
+
+def test_named_axes_are_read_by_name():
+    expected = over_draws(PIVOTED, points=1000)
+    assert (expected.draws, expected.nets) == (4, 36)
+    for dims, values in ((("draw", "seed"), PIVOTED.to_numpy()), (("seed", "draw"), PIVOTED.T.to_numpy())):
+        assert over_draws(xr.DataArray(values, dims=dims), points=1000) == expected
+    assert over_draws(xr.DataArray(PIVOTED.to_numpy(), dims=("data set", "net")), points=1000) == expected
+
+
+@pytest.mark.parametrize(
+    ("table", "advice"),
+    [
+        (LONG.set_index(["draw", "seed"])["e"], r"rows are named by draw, seed; give .unstack\(\)"),
+        (LONG, r"columns are arguments, too; give .pivot\("),
+        (LONG[["seed", "e"]], r"columns are arguments, too; give .pivot\("),
+        (PIVOTED.T, "columns are the draws; give .T"),
+        (LONG.groupby("seed")["e"].mean(), "columns are the draws; give .T"),
+    ],
+)
+@pytest.mark.parametrize("points", [1000, None])
+def test_tables_whose_rows_are_no_draws_are_refused(table, advice, points):
+    """Nets of one data set are no replicates: 36 of them would give a fifth of the width."""
+    with refused(ValueError, f"values must be a table with a row for each draw; its {advice}"):
+        over_draws(table, points=points)
+
+
+def test_masked_values_are_not_read_as_if_they_were_not():
+    with refused(ValueError, "values must have no masked values"):
+        over_draws(np.ma.masked_array(PIVOTED.to_numpy(), PIVOTED.to_numpy() > 0.35), points=1000)
+
+
 def test_pairs_of_other_draws_are_refused():
     first, second = {1: [0.3], 2: [0.4]}, {2: [0.1], 1: [0.2]}
+    sides = [second, pd.Series({2: 0.1, 1: 0.2}), xr.DataArray([0.1, 0.2], coords={"draw": [2, 1]})]
+    for side in sides:
+        with refused(ValueError, r"second must have the draws of first in the same order, \[1, 2\]; got \[2, 1\]"):
+            difference_over_draws(first, side, points=10)
     with pytest.raises(
         ValueError, match=r"second must have the draws of first in the same order, \[1, 2\]; got \[2, 1\]"
     ):

@@ -4,7 +4,7 @@
 
 The file is an array of shape [nets, n, k] in .npy, an .npz with an array for each net, a .csv or .parquet with a column
 `net` and a column for each class, or a folder with a file for each net. The labels are in the file, as `y`, or in
-their own.
+their own. Tables may name the inputs in a column `input` or `id`: rows are then matched by these names.
 
 The exit status is 0 if the ensemble pays, 3 if it does not, 4 if these inputs do not tell, and 2 if the command could
 not be carried out.

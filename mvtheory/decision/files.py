@@ -13,6 +13,9 @@ __all__ = ["SUFFIXES", "read_file_labels", "read_file_outputs"]
 #: Suffixes of files that can be read.
 SUFFIXES = (".npy", ".npz", ".csv", ".parquet")
 
+_LABELS = ("y", "labels")
+_INPUTS = ("input", "id")  # columns of a table that name the inputs
+
 
 def read_file_outputs(path: Path) -> tuple[Any, Any]:
     """Return the outputs of nets in a file, and its labels if it has any.
@@ -23,7 +26,8 @@ def read_file_outputs(path: Path) -> tuple[Any, Any]:
         ``.npy``: one array [nets, n, k], which stays on the disk. ``.npz``: one array of each net, or one of all; one
         named ``y`` or ``labels`` holds the labels. ``.csv`` and ``.parquet``: a table with a row for each input of each
         net, a column ``net``, a column for each class, and ``y`` or ``labels`` if it has the labels; without a column
-        ``net`` it is one net. A folder: a file for each net.
+        ``net`` it is one net. A column ``input`` or ``id`` names the inputs, which may then be in any order. A
+        folder: a file for each net.
 
     Raises
     ------
@@ -41,42 +45,45 @@ def read_file_outputs(path: Path) -> tuple[Any, Any]:
     if suffix == ".npz":
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
-        labels = next((arrays.pop(name) for name in ("y", "labels") if name in arrays), None)
+        labels = next((arrays.pop(name) for name in _LABELS if name in arrays), None)
         if not arrays:
             raise ValueError(f"{path} must hold outputs beside labels; got labels alone")
         first = next(iter(arrays.values()))
         return (first if len(arrays) == 1 and first.ndim == 3 else arrays), labels
     table = _table(path)
-    labels = next((table.pop(name) for name in ("y", "labels") if name in table), None)
+    label = next((name for name in _LABELS if name in table), None)
     if "net" not in table:
-        return {path.stem: table}, labels
-    nets = {
-        str(name): part.drop(columns="net").reset_index(drop=True) for name, part in table.groupby("net", sort=False)
-    }
-    if labels is not None:
-        by_net = [labels[table["net"] == name].to_numpy() for name in table["net"].unique()]
-        if not all(np.array_equal(part, by_net[0]) for part in by_net):
-            raise ValueError(f"{path} must have the same labels in the same order for all nets")
-        labels = by_net[0]
-    return nets, labels
+        return {path.stem: table.drop(columns=[label] if label else [])}, table[label] if label else None
+    nets = {str(name): part.drop(columns="net") for name, part in table.groupby("net", sort=False)}
+    if table.index.name not in _INPUTS:
+        nets = {name: part.reset_index(drop=True) for name, part in nets.items()}
+    if label is None:
+        return nets, None
+    labels = [part.pop(label) for part in nets.values()]
+    if not all(part.sort_index().equals(labels[0].sort_index()) for part in labels):
+        raise ValueError(f"{path} must have the same labels in the same order for all nets, or name inputs as `input`")
+    return nets, labels[0]
 
 
 def read_file_labels(path: Path) -> Any:
-    """Return the labels in a file: one array, or one column of a table, or of several the one named y or labels."""
+    """Return the labels in a file: one array, or one column of a table, or of several the one named y or labels.
+
+    Those of a table with a column ``input`` or ``id`` keep the names of the inputs.
+    """
     suffix = _suffix(path)
     if suffix == ".npy":
         return np.load(path, allow_pickle=False)
     if suffix == ".npz":
         with np.load(path, allow_pickle=False) as file:
-            names = [name for name in ("y", "labels") if name in file.files] or file.files
+            names = [name for name in _LABELS if name in file.files] or file.files
             if len(names) != 1:
                 raise ValueError(f"{path} must hold one array, or one named y or labels; got {', '.join(names)}")
             return file[names[0]]
     table = _table(path)
-    names = [name for name in ("y", "labels") if name in table] or list(table)
+    names = [name for name in _LABELS if name in table] or list(table)
     if len(names) != 1:
         raise ValueError(f"{path} must have one column, or one named y or labels; got {', '.join(map(str, names))}")
-    return table[names[0]].to_numpy()
+    return table[names[0]] if table.index.name in _INPUTS else table[names[0]].to_numpy()
 
 
 def _of_one(path: Path) -> Any:
@@ -98,4 +105,6 @@ def _table(path: Path) -> Any:
 
     table = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
     unnamed = [name for name in table if re.fullmatch(r"Unnamed: \d+", str(name))]
-    return table.drop(columns=unnamed)  # row numbers, as pandas writes them by default
+    table = table.drop(columns=unnamed)  # row numbers, as pandas writes them by default
+    inputs = next((name for name in _INPUTS if name in table), None)
+    return table.set_index(inputs) if inputs else table

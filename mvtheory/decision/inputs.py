@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
-from mvtheory._arrays import to_labels, to_outputs
+from mvtheory._arrays import check_unmasked, to_labels, to_outputs
 from mvtheory._check import check_choice, check_int, check_shape
 
 __all__ = ["MASKED", "SCALES", "Stack", "check_sizes", "read_labels", "read_scale", "read_stack", "row_blocks"]
@@ -41,12 +41,15 @@ class Stack:
         Names of the nets.
     classes : tuple or None
         Names of the classes, where the outputs are data frames.
+    axes : tuple of pandas.Index or None
+        Names of the inputs and of the classes, where the outputs are data frames.
     """
 
     name: str
     nets: tuple[np.ndarray, ...]
     names: tuple[str, ...]
     classes: tuple[Any, ...] | None = None
+    axes: tuple[Any, Any] | None = None
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -87,7 +90,7 @@ def row_blocks(n: int, numbers: int) -> Iterator[slice]:
         yield slice(start, min(start + step, n))
 
 
-def read_stack(name: str, outputs: Any) -> Stack:
+def read_stack(name: str, outputs: Any, like: Stack | None = None) -> Stack:
     """Read the outputs of nets.
 
     Parameters
@@ -98,6 +101,8 @@ def read_stack(name: str, outputs: Any) -> Stack:
         One array of shape [nets, n, k]; a list or a dict of arrays, tensors or data frames of shape [n, k]. Tensors may
         be of any floating type, on any device. Votes, as booleans or integers, are outputs, too. Columns and rows of
         data frames are put into the order of the first.
+    like : Stack, optional
+        Other nets: if they were data frames, too, columns and rows are put into their order.
 
     Raises
     ------
@@ -109,13 +114,13 @@ def read_stack(name: str, outputs: Any) -> Stack:
     elif isinstance(outputs, list | tuple):
         names, parts = tuple(map(str, range(len(outputs)))), list(outputs)
     else:
-        whole = to_outputs(name, outputs)
+        whole = to_outputs(name, check_unmasked(name, outputs))
         check_shape(name, whole, ("nets", "n", "k"))
         return Stack(name, tuple(whole), tuple(map(str, range(len(whole)))))
     if not parts:
         raise ValueError(f"{name} must hold at least one net; got none")
-    parts, classes = _aligned(name, names, parts)
-    nets = tuple(to_outputs(name, part) for part in parts)
+    parts, axes = _aligned(name, names, parts, like)
+    nets = tuple(to_outputs(name, check_unmasked(name, part)) for part in parts)
     for label, net in zip(names, nets, strict=True):
         if net.ndim != 2:
             shape = (len(nets), *net.shape)
@@ -127,31 +132,38 @@ def read_stack(name: str, outputs: Any) -> Stack:
                     f"got {net.shape[axis]} of net {label!r}"
                 )
     check_shape(name, np.broadcast_to(nets[0], (len(nets), *nets[0].shape)), ("nets", "n", "k"))
-    return Stack(name, nets, names, classes)
+    return Stack(name, nets, names, axes and tuple(axes[1]), axes)
 
 
-def _aligned(name: str, names: Sequence[str], parts: list[Any]) -> tuple[list[Any], tuple[Any, ...] | None]:
-    """Put the columns and rows of data frames into the order of the first; return its classes."""
+def _aligned(
+    name: str, names: Sequence[str], parts: list[Any], like: Stack | None
+) -> tuple[list[Any], tuple[Any, Any] | None]:
+    """Put the rows and columns of data frames into the order of the first, or of `like`; return their names."""
     if not hasattr(parts[0], "columns"):
         return parts, None
-    first, aligned = parts[0], []
+    axes, whose = (parts[0].index, parts[0].columns), f"net {names[0]!r}"
+    if like is not None and like.axes is not None:
+        axes, whose = like.axes, like.name
+    aligned = []
     for label, part in zip(names, parts, strict=True):
         if not hasattr(part, "columns"):
             raise TypeError(f"{name} must hold data frames alone if the first is one; got a {type(part).__name__}")
-        for what, own, wanted in (("classes", part.columns, first.columns), ("inputs", part.index, first.index)):
+        for what, own, wanted in zip(("inputs", "classes"), (part.index, part.columns), axes, strict=True):
             if not own.is_unique:
                 raise ValueError(f"{name} must name {what} once; net {label!r} repeats {own[own.duplicated()][0]!r}")
             other = [*wanted.difference(own, sort=False)[:1], *own.difference(wanted, sort=False)[:1]]
             if other:
                 raise ValueError(
-                    f"{name} must hold the same {what} for all nets, those of net {names[0]!r}; net {label!r} "
+                    f"{name} must hold the same {what} for all nets, those of {whose}; net {label!r} "
                     f"{'lacks' if other[0] in wanted else 'adds'} {other[0]!r}"
                 )
-        aligned.append(part.loc[first.index, first.columns])
-    return aligned, tuple(first.columns)
+        aligned.append(part.loc[axes])
+    return aligned, axes
 
 
-def read_labels(name: str, y: Any, n: int, k: int, classes: Sequence[Any] | None = None) -> Int[np.ndarray, " n"]:
+def read_labels(
+    name: str, y: Any, n: int, k: int, classes: Sequence[Any] | None = None, inputs: Any = None
+) -> Int[np.ndarray, " n"]:
     """Read the true class of each input, as numbers from 0 to ``k - 1``.
 
     Parameters
@@ -165,18 +177,21 @@ def read_labels(name: str, y: Any, n: int, k: int, classes: Sequence[Any] | None
     classes : sequence, optional
         The class of each output. By default the integers from 0 to ``k - 1``; where the labels are strings, these in
         alphabetical order, as in scikit-learn; where they are categories, these in their order.
+    inputs : pandas.Index, optional
+        Names of the inputs. A series is put into their order; one that names others, or none, is refused.
 
     Raises
     ------
     ValueError, TypeError
-        If a label is missing or no class, or there are not `n`.
+        If a label is missing or no class, or there are not `n`; if a series names other inputs.
     """
+    y = _by_name(name, y, classes, inputs) if hasattr(y, "iloc") else check_unmasked(name, y)
     categories = getattr(y, "categories", getattr(getattr(y, "dtype", None), "categories", None))
     labels = y.detach().cpu().numpy() if hasattr(y, "detach") else np.asarray(y)
     if labels.ndim == 2 and labels.shape[1] == k > 1 and labels.dtype.kind in "biuf":
         if not (((labels == 0) | (labels == 1)).all() and (labels.sum(1) == 1).all()):
             raise ValueError(f"{name} must have one 1 in each row, and zeros, if it has {k} columns")
-        labels = labels.argmax(1)
+        labels, classes, categories = labels.argmax(1), None, None  # places, whatever the classes are called
     if classes is None and categories is not None and len(categories) == k:
         classes = tuple(categories)
     if labels.dtype.kind == "b" and k == 2:
@@ -191,6 +206,25 @@ def read_labels(name: str, y: Any, n: int, k: int, classes: Sequence[Any] | None
     labels = to_labels(name, labels, k) if classes is None else _positions(name, labels, classes, k)
     check_shape(name, labels, (n,))
     return labels
+
+
+def _by_name(name: str, y: Any, classes: Sequence[Any] | None, inputs: Any) -> Any:
+    """Put a series into the order of the inputs, and the columns of a data frame into that of the classes."""
+    import pandas as pd
+
+    if y.ndim == 2 and classes is not None and y.shape[1] == len(classes) > 1:
+        if set(y.columns) != set(classes):
+            raise ValueError(f"{name} must have the columns {list(classes)[:8]}; got {list(y.columns)[:8]}")
+        y = y[list(classes)]
+    if inputs is None or y.index.equals(inputs):
+        return y
+    numbered = any(index.equals(pd.RangeIndex(len(index))) for index in (y.index, inputs))  # which names nothing
+    if numbered or not y.index.is_unique or len(y) != len(inputs) or len(inputs.difference(y.index)):
+        raise ValueError(
+            f"{name} must name its rows as the data frames of outputs do; where its order is theirs, "
+            f"give {name}.to_numpy()"
+        )
+    return y.loc[inputs]
 
 
 def _is_text(labels: np.ndarray) -> bool:

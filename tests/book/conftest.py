@@ -6,13 +6,14 @@ import json
 import subprocess
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 from filelock import FileLock
-from playwright.sync_api import Browser, Page, Request
+from playwright.sync_api import Browser, BrowserContext, Page, Request
 
 ROOT = Path(__file__).parents[2]
 HTML = ROOT / "_build/html"
@@ -90,6 +91,7 @@ class Visit:
         self.loaded: set[str] = set()
         self.left: list[str] = []
         self.errors: list[str] = []
+        self.looks: dict[str, object] = {}
         page.on("request", self.note_request)
         page.on("requestfailed", lambda request: self.errors.append(f"not loaded: {request.url}"))
         page.on(
@@ -115,25 +117,34 @@ class Visit:
             self.page.evaluate("MathJax.startup.promise.then(() => true)")
         if self.page.locator("script[type*=widget-view]").count():
             self.page.wait_for_selector("html[data-widgets=alive]")
-        self.page.wait_for_timeout(200)  # links between widgets settle
+            self.page.wait_for_timeout(200)  # links between widgets settle
 
     def look(self, *, width: int, height: int = 900, scheme: str = "light", media: str = "screen") -> None:
         """Look at the page in a window of another size, in other colours, on a screen or on paper."""
+        looks = {"width": width, "height": height, "scheme": scheme, "media": media}
+        if looks == self.looks:
+            return  # to lay out and paint a page anew takes most of the time of a test
+        self.looks = looks
         self.page.set_viewport_size({"width": width, "height": height})
         self.page.emulate_media(color_scheme=scheme, media=media)
         self.page.wait_for_selector(f"html[data-theme={scheme}]")
         self.page.evaluate(SETTLED)
 
 
-@contextmanager
-def tab(browser: Browser, host: str, name: str, width: int = 1280, dark: bool = False) -> Iterator[Visit]:
-    """Open a page of the book in a fresh tab."""
-    scheme = "dark" if dark else "light"
+def new_window(browser: Browser, width: int, dark: bool) -> BrowserContext:
+    """Open a window without pages."""
     # A lab in a page would train by itself and take the time of the tests.
     context = browser.new_context(
-        viewport={"width": width, "height": 900}, color_scheme=scheme, reduced_motion="reduce"
+        viewport={"width": width, "height": 900}, color_scheme="dark" if dark else "light", reduced_motion="reduce"
     )
     context.set_default_timeout(60_000)  # a busy machine is slow, not wrong
+    return context
+
+
+@contextmanager
+def tab(browser: Browser, host: str, name: str, width: int = 1280, dark: bool = False) -> Iterator[Visit]:
+    """Open a page of the book in a fresh window."""
+    context = new_window(browser, width, dark)
     try:
         yield Visit(context.new_page(), host, name)
     finally:
@@ -145,19 +156,27 @@ class Tabs:
 
     def __init__(self, browser: Browser, hosts: dict[str, str]) -> None:
         self.browser, self.hosts = browser, hosts
-        self.opened, self.visit = ExitStack(), None
+        self.windows: dict[str, BrowserContext] = {}
+        self.visit: Visit | None = None
 
-    def open(self, window: str, name: str) -> Visit:
+    def open(self, window: str, name: str, look: dict[str, Any] | None) -> Visit:
         """Give a page as it is after opening, except for what tests did to its sliders and folds."""
         width, scheme = WINDOWS[window]
         if not self.visit or (self.visit.host, self.visit.name) != (self.hosts[window], name):
-            self.opened.close()
-            self.visit = None
-            self.visit = self.opened.enter_context(
-                tab(self.browser, self.hosts[window], name, width, dark=scheme == "dark")
-            )
-        self.visit.look(width=width, scheme=scheme)
+            self.close()
+            if window not in self.windows:
+                self.windows[window] = new_window(self.browser, width, scheme == "dark")
+                self.windows[window].new_page()  # which stays: another tab is opened in half the time of a window
+            self.visit = Visit(self.windows[window].new_page(), self.hosts[window], name)
+        if look is not None:
+            self.visit.look(**{"width": width, "scheme": scheme, **look})
         return self.visit
+
+    def close(self) -> None:
+        """Close the page."""
+        if self.visit:
+            self.visit.page.close()
+        self.visit = None
 
 
 @pytest.fixture(scope="session")
@@ -165,7 +184,8 @@ def tabs(browser: Browser, http_host: str) -> Iterator[Tabs]:
     """Pages that tests of several modules share."""
     shared = Tabs(browser, {"desk": HTML.as_uri(), "phone": http_host})
     yield shared
-    shared.opened.close()
+    for window in shared.windows.values():
+        window.close()
 
 
 def at(window: str, *names: str) -> pytest.MarkDecorator:
@@ -173,19 +193,30 @@ def at(window: str, *names: str) -> pytest.MarkDecorator:
     return pytest.mark.parametrize(window, names, indirect=True, ids=f"({window} {{}})".format)
 
 
+def seen(*looks: dict[str, Any]) -> pytest.MarkDecorator:
+    """Let a test look at its pages in other ways than the window's own, see `Visit.look`."""
+    return pytest.mark.parametrize("look", looks, ids=lambda look: " ".join(map(str, look.values())) or "own")
+
+
+@pytest.fixture
+def look(request: pytest.FixtureRequest) -> dict[str, Any] | None:
+    """How a page is looked at, where a test asks for nothing else; None leaves it as the test before did."""
+    return None if request.node.get_closest_marker("last") else {}
+
+
 @pytest.fixture(params=ALL, ids="(desk {})".format)
-def desk(request: pytest.FixtureRequest, tabs: Tabs) -> Visit:
+def desk(request: pytest.FixtureRequest, tabs: Tabs, look: dict[str, Any] | None) -> Visit:
     """A page in a wide, light window, read from the disk; see `tests/conftest.py` for the order of the tests."""
-    return tabs.open("desk", request.param)
+    return tabs.open("desk", request.param, look)
 
 
 @pytest.fixture(params=ALL, ids="(phone {})".format)
-def phone(request: pytest.FixtureRequest, tabs: Tabs) -> Visit:
+def phone(request: pytest.FixtureRequest, tabs: Tabs, look: dict[str, Any] | None) -> Visit:
     """A page in a dark window as narrow as a phone, read over http."""
-    return tabs.open("phone", request.param)
+    return tabs.open("phone", request.param, look)
 
 
 @pytest.fixture(params=[(window, name) for name in ALL for window in WINDOWS], ids=lambda key: f"({key[0]} {key[1]})")
-def visit(request: pytest.FixtureRequest, tabs: Tabs) -> Visit:
+def visit(request: pytest.FixtureRequest, tabs: Tabs, look: dict[str, Any] | None) -> Visit:
     """A page in each of the two windows."""
-    return tabs.open(*request.param)
+    return tabs.open(*request.param, look)

@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import Browser, Locator, Page
 
-from .conftest import CHAPTERS, HTML, SETTLED, Visit, at, tab
+from .conftest import HTML, SETTLED, Visit, at, seen, tab
 
 OVERLAP = """host => {
   const a = host.querySelector('.noUi-handle').getBoundingClientRect();
@@ -13,6 +13,7 @@ OVERLAP = """host => {
     return a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;
   }).map(e => e.innerText);
 }"""
+LIGHT = "reference/notation"  # a page with all buttons, and little else
 # What the window cuts off at its right: not what scrolls in a box of its own.
 CUT = """() => [...document.querySelectorAll('article *')].filter(e => {
   if (e.getBoundingClientRect().right <= innerWidth + 1 || !e.checkVisibility()) return false;
@@ -31,9 +32,8 @@ def test_no_name_hides_the_text_of_a_summary(desk: Visit) -> None:
     assert not desk.page.locator("summary[aria-label]").count()
 
 
-@pytest.mark.parametrize("width", [1280, 320])
-def test_the_tab_key_stops_at_formulas_that_scroll_alone(desk: Visit, width: int) -> None:
-    desk.look(width=width)
+@seen({}, {"width": 320})
+def test_the_tab_key_stops_at_formulas_that_scroll_alone(desk: Visit) -> None:
     wide = "e => e.scrollWidth > e.clientWidth && getComputedStyle(e).overflowX === 'auto'"
     stops = desk.page.locator("mjx-container, div.math, p, li").evaluate_all(
         f"all => all.map(e => [e.tabIndex === 0, ({wide})(e), e.outerHTML.slice(0, 150)])"
@@ -45,15 +45,19 @@ def test_boxes_that_may_scroll_have_a_name(desk: Visit) -> None:
     assert not desk.page.locator(".pst-scrollable-table-container:not([role][aria-label])").count()
 
 
+@seen({"width": 320})
 def test_a_narrow_phone_needs_no_sideways_scrolling(desk: Visit) -> None:
-    desk.look(width=320, height=800)
     assert desk.page.evaluate("document.documentElement.scrollWidth") <= 320
     assert not desk.page.evaluate(CUT)
+    wide = desk.page.locator("article img, article svg, .widget-host > *").evaluate_all(
+        "all => all.filter(e => e.getBoundingClientRect().right > 320).map(e => e.outerHTML.slice(0, 200))"
+    )
+    assert not wide
 
 
 @at("desk", "reference/ledger")
+@seen({"width": 320})
 def test_the_ledger_shows_a_claim_beside_its_name(desk: Visit) -> None:
-    desk.look(width=320)
     row = desk.page.locator("table.claims-ledger tbody tr").first
     name, statement = (row.locator("td").nth(column).bounding_box() for column in (0, 1))
     assert name
@@ -62,9 +66,8 @@ def test_the_ledger_shows_a_claim_beside_its_name(desk: Visit) -> None:
     assert statement["x"] + 160 <= 320, "hardly a word of the statement is seen"
 
 
-@pytest.mark.parametrize("width", [1280, 320])
-def test_sliders_say_what_they_show(desk: Visit, width: int) -> None:
-    desk.look(width=width)
+@seen({}, {"width": 320})
+def test_sliders_say_what_they_show(desk: Visit) -> None:
     for host in desk.page.locator(".widget-host:has([role=slider])").all():
         check_slider(host)
 
@@ -93,7 +96,7 @@ def check_slider(host: Locator) -> None:
     ("width", "buttons"), [(1280, [".theme-switch-button", ".primary-toggle"]), (390, [".theme-switch-button"])]
 )
 def test_a_button_keeps_the_keyboard(browser: Browser, width: int, buttons: list[str]) -> None:
-    with tab(browser, HTML.as_uri(), CHAPTERS[0], width) as visit:
+    with tab(browser, HTML.as_uri(), LIGHT, width) as visit:
         for button in buttons:
             visit.page.locator(button).press("Enter")
             visit.page.wait_for_timeout(300)
@@ -101,7 +104,7 @@ def test_a_button_keeps_the_keyboard(browser: Browser, width: int, buttons: list
 
 
 def test_what_a_button_opens_gives_the_keyboard_back(browser: Browser) -> None:
-    with tab(browser, HTML.as_uri(), CHAPTERS[0], width=390) as visit:
+    with tab(browser, HTML.as_uri(), LIGHT, width=390) as visit:
         for button in (".primary-toggle", ".secondary-toggle", ".search-button"):
             visit.page.locator(f"main {button}").press("Enter")
             visit.page.wait_for_selector("dialog[open]")

@@ -1,9 +1,8 @@
 """Looks that can be measured: a phone's width, contrast in light and dark, the place of the keyboard."""
 
-import pytest
 from playwright.sync_api import Browser, Page
 
-from .conftest import HTML, PAGES, Visit, tab
+from .conftest import HTML, PAGES, Visit, seen, tab
 
 # What has the keyboard, and how that is shown.
 FOCUS = """() => {
@@ -63,25 +62,15 @@ def test_every_control_has_a_name(desk: Visit) -> None:
     assert not nameless.count()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_text_stands_out(desk: Visit, scheme: str) -> None:
-    desk.look(width=1280, scheme=scheme)
+@seen({}, {"scheme": "dark"})
+def test_text_stands_out(desk: Visit) -> None:
     assert not desk.page.evaluate(CONTRAST)
 
 
+@seen({"width": 1366, "height": 768})
 def test_code_needs_no_sideways_scrolling_on_a_laptop(desk: Visit) -> None:
-    desk.look(width=1366, height=768)
     wide = desk.page.locator("div.cell_input pre").evaluate_all(
         "all => all.filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.innerText.slice(0, 200))"
-    )
-    assert not wide
-
-
-def test_a_phone_needs_no_sideways_scrolling(desk: Visit) -> None:
-    desk.look(width=360, height=800)
-    assert desk.page.evaluate("document.documentElement.scrollWidth") <= 360
-    wide = desk.page.locator("article img, article svg, .widget-host > *").evaluate_all(
-        "all => all.filter(e => e.getBoundingClientRect().right > 360).map(e => e.outerHTML.slice(0, 200))"
     )
     assert not wide
 

@@ -4,6 +4,7 @@ import json
 import re
 
 import jupytext
+import pytest
 from playwright.sync_api import Browser, Locator
 
 from .conftest import CHAPTERS, HTML, ROOT, SETTLED, Visit
@@ -96,10 +97,11 @@ def test_every_player_plays(visit: Visit) -> None:
         button.press("Enter")
 
 
-# The last two come after everything above has been tried.
+@pytest.mark.last
 def test_no_error_is_reported(visit: Visit) -> None:
     assert not visit.errors
 
 
+@pytest.mark.last
 def test_no_request_leaves(visit: Visit) -> None:
     assert not visit.left

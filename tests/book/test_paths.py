@@ -13,7 +13,7 @@ def test_a_checkout_under_any_name_is_built(tmp_path: Path) -> None:
     for place in (folder, other):
         (tmp_path / place / "book/chapters").mkdir(parents=True)
         (tmp_path / place / "book/chapters/pair.ipynb").write_text("not to be read", encoding="utf-8")
-    done = build(tmp_path / folder, FIGURE.format(DRAW) + CLAIM)
+    done = build(tmp_path / folder, index=FIGURE.format(DRAW) + CLAIM)
     assert done.returncode == 0, done.stdout[-5000:]
     assert (tmp_path / folder / "_build/html/index.html").is_file()
     found = [path for depth in ("*", "*/*", "*/*/*") for path in sorted(tmp_path.glob(depth))]
@@ -24,7 +24,7 @@ def test_a_checkout_under_any_name_is_built(tmp_path: Path) -> None:
 def test_a_colon_in_the_path_is_refused_with_the_reason(tmp_path: Path) -> None:
     folder = tmp_path / "a:b"
     folder.mkdir()
-    done = build(folder, CLAIM)
+    done = build(folder, index=CLAIM)
     assert done.returncode != 0
     assert "the path of the checkout must not contain ':'" in done.stdout
     shutil.copy(ROOT / "Makefile", folder)

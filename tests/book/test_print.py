@@ -1,11 +1,9 @@
 """A printed page is light, whole and unfolded."""
 
-from pathlib import Path
-
 import pytest
 from playwright.sync_api import Page
 
-from .conftest import Visit
+from .conftest import Visit, seen
 
 SHEET = 718  # pixels between the margins of A4, 10 mm each
 
@@ -46,8 +44,7 @@ CUT = """() => {
 
 @pytest.fixture
 def page(phone: Visit) -> Page:
-    """A dark page as wide as a sheet."""
-    phone.look(width=SHEET, scheme="dark")
+    """A dark page."""
     return phone.page
 
 
@@ -56,10 +53,11 @@ def folds(page: Page) -> list[bool]:
     return page.locator("details").evaluate_all("all => all.map(part => part.open)")
 
 
-def test_a_dark_page_is_printed_light_and_unfolded_and_stays_as_it_was(page: Page, tmp_path: Path) -> None:
+@seen({"width": SHEET})
+def test_a_dark_page_is_printed_light_and_unfolded_and_stays_as_it_was(page: Page) -> None:
     page.evaluate(WATCH)
     before = folds(page)
-    page.pdf(path=tmp_path / "page.pdf", format="A4")
+    page.pdf(format="A4", page_ranges="1")
     printed = page.evaluate("window.printed")
     assert printed["theme"] == "light"
     assert printed["lightest"] < 128, "a text as light as the sheet"
@@ -68,16 +66,16 @@ def test_a_dark_page_is_printed_light_and_unfolded_and_stays_as_it_was(page: Pag
     assert folds(page) == before
 
 
+@seen({"width": SHEET, "media": "print"})
 def test_nothing_is_cut_off(page: Page) -> None:
-    page.emulate_media(media="print")
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
     cut = page.evaluate(CUT)
     page.evaluate("dispatchEvent(new Event('afterprint'))")
     assert cut == []
 
 
+@seen({"width": SHEET, "media": "print"})
 def test_a_slider_is_printed_as_its_picture_with_a_note(page: Page) -> None:
-    page.emulate_media(media="print")
     for host in page.locator(".widget-host").all():
         assert host.locator("img:visible, svg:visible").count()
         assert not host.locator("button:visible").count()

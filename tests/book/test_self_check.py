@@ -6,7 +6,7 @@ from playwright.sync_api import Browser, Locator
 
 from mvtheory.measurement import Estimate
 
-from .conftest import CHAPTERS, HTML, ROOT, SETTLED, Visit, at
+from .conftest import CHAPTERS, HTML, ROOT, SETTLED, Visit, at, seen
 
 ASKING = [name for name in CHAPTERS if "```{self-check}" in (ROOT / f"book/{name}.md").read_text("utf-8")]
 FIRST = ASKING[0]
@@ -74,8 +74,8 @@ def test_a_choice_is_large_enough_for_a_finger(phone: Visit) -> None:
 
 
 @at("desk", FIRST)
+@seen({"media": "print"})
 def test_on_paper_each_question_has_its_answer(desk: Visit) -> None:
-    desk.page.emulate_media(media="print")
     desk.page.evaluate("dispatchEvent(new Event('beforeprint'))")
     seen = [(q.locator("legend").is_visible(), q.locator("details p").is_visible()) for q in questions(desk)]
     desk.page.evaluate("dispatchEvent(new Event('afterprint'))")

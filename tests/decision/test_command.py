@@ -67,6 +67,25 @@ def test_all_files_say_the_same(files, capsys, given):
     assert said["numbers"][0]["value"] == pytest.approx(expected.errors[0].value)
 
 
+@pytest.mark.parametrize("name", ["input", "id"])
+def test_rows_of_tables_are_matched_by_the_names_of_inputs(tmp_path, capsys, name):
+    """The column is no class, and programs that list the inputs in other orders are averaged input by input."""
+    rng = np.random.default_rng(0)
+    parts = [part.assign(**{name: np.arange(1000, 1300)}) for _, part in table(NETS).groupby("net")]
+    whole = pd.concat([parts[0], *(part.sample(frac=1, random_state=rng) for part in parts[1:])])
+    labels = pd.DataFrame({name: np.arange(1000, 1300), "y": NAMES[WORLD.y]}).sample(frac=1, random_state=rng)
+    whole.to_csv(tmp_path / "all.csv", index=False)
+    whole.drop(columns="y").to_csv(tmp_path / "F.csv", index=False)
+    labels.to_csv(tmp_path / "y.csv", index=False)
+    (tmp_path / "nets").mkdir()
+    for net, part in whole.drop(columns="y").groupby("net"):
+        part.drop(columns="net").to_csv(tmp_path / "nets" / f"{net}.csv", index=False)
+    for given in (["all.csv"], ["F.csv", "--labels", "y.csv"], ["nets", "--labels", "y.csv"]):
+        arguments = [str(tmp_path / part) if part.endswith(("csv", "nets")) else part for part in given]
+        assert main(["diagnose", *arguments]) == 0
+        assert capsys.readouterr().out == f"{diagnose(WORLD.F, WORLD.y)}\n"
+
+
 def test_the_text_and_options(files, capsys):
     options = ["--worth", "0.2", "--least", "0.3", "--students", str(files / "F.npz"), "--held-out", "0.2"]
     assert main(["diagnose", str(files / "all.npz"), *options]) == 0

@@ -90,6 +90,51 @@ def test_labels_are_found_among_the_columns():
     assert values(diagnose(shuffled, NAMES[Y])) == values(diagnose(F, Y))
 
 
+def test_rows_are_matched_by_their_names_as_pandas_does():
+    """Predictions of several programs come in several orders, as submissions to a contest do."""
+    ids = [f"id{i}" for i in RNG.permutation(90)]
+    nets = {name: part.set_axis(ids) for name, part in frames(F).items()}
+    y, order = pd.Series(NAMES[Y], ids), RNG.permutation(90)
+    students, larger = [part.iloc[order, ::-1] for part in nets.values()], nets["net 3"].iloc[order]
+    expected = diagnose(nets, NAMES[Y], list(nets.values()), larger=nets["net 3"])
+    found = diagnose(nets, y.iloc[order], students, larger=larger)
+    assert str(found) == str(expected)
+    assert values(found) == values(diagnose(F, Y))
+    dummies = pd.get_dummies(y)[["eel", "cat", "dog"]].iloc[order]
+    assert values(diagnose(nets, dummies)) == values(found)
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        RNG.permutation(90),  # numbers: of this order, or of the order before?
+        np.arange(100, 190),
+        [f"id{i}" for i in range(90)],
+    ],
+)
+def test_labels_whose_rows_have_other_names_are_refused(rows):
+    with refused(ValueError, r"y must name its rows as the data frames of outputs do; .* give y.to_numpy\(\)"):
+        diagnose(frames(F), pd.Series(NAMES[Y], rows))
+    assert diagnose(frames(F), pd.Series(NAMES[Y], rows).to_numpy())
+    assert diagnose(F, pd.Series(Y, rows)), "arrays have no names"
+
+
+def test_students_that_miss_an_input_are_refused():
+    nets = frames(F)
+    with refused(ValueError, "students must hold the same inputs for all nets, those of logits; net '0' lacks 7"):
+        diagnose(nets, NAMES[Y], [nets["net 0"].drop(index=7)])
+    with refused(ValueError, "y must have the columns"):
+        diagnose(nets, pd.get_dummies(pd.Series(np.where(Y == 1, "ox", NAMES[Y]))))
+
+
+def test_masked_values_are_not_read_as_if_they_were_not():
+    masked = np.ma.masked_array(F, np.arange(90)[:, None] + np.zeros(F.shape) < 5)
+    for given, y, name in ((masked, Y, "logits"), ([*masked], Y, "logits"), (F, masked[0, :, 0] < 0, "y")):
+        with refused(ValueError, f"{name} must have no masked values; got "):
+            diagnose(given, y)
+    assert values(diagnose(np.ma.masked_array(F), Y)) == values(diagnose(F, Y))
+
+
 def test_a_masked_class_is_never_chosen():
     masked = F.copy()
     masked[:, Y != 2, 2] = -np.inf

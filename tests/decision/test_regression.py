@@ -54,3 +54,13 @@ def test_one_function_does_not_pay():
 def test_bad_input(arguments, message):
     with refused(ValueError, message):
         diagnose_regression(*arguments)
+
+
+def test_masked_values_are_not_read_as_if_they_were_not():
+    rng = np.random.default_rng(0)
+    means, variances, y = rng.normal(size=(3, 20)), np.ones((3, 20)), np.zeros(20)
+    good = {"means": means, "y": y, "variances": variances}
+    for name, array in good.items():
+        masked = np.ma.masked_array(array, np.broadcast_to(np.arange(20) < 2, array.shape))
+        with refused(ValueError, f"{name} must have no masked values"):
+            diagnose_regression(**good | {name: masked})
