@@ -20,6 +20,7 @@ SHORT = [
     "09-structure",
     "11-regime",
     "12-scale",
+    "15-photographs",
 ]
 
 FOLDED = {"hide-cell", "hide-input", "remove-cell", "remove-input"}

@@ -86,7 +86,8 @@ assert set(warnings.filters) >= set(filters), "import silenced warnings"
 def refuse(*slow):
     assert not set(slow) & set(sys.modules), f"import loads {set(slow) & set(sys.modules)}"
 refuse("IPython", "dask", "distributed", "joblib", "llvmlite", "loky", "matplotlib.pyplot", "numba", "pandas")
-import mvtheory.experiments.digit_images, mvtheory.experiments.practice, mvtheory.images.digits
+import mvtheory.experiments.digit_images, mvtheory.experiments.practice, mvtheory.images.digits, mvtheory.images.planted
+refuse("pooch")
 refuse("sklearn")  # the digits are read when they are used
 """
 

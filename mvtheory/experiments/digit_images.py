@@ -175,7 +175,7 @@ def single_view_error(data: xr.Dataset, method: str, contrast: float = CONTRAST)
     return torch.from_numpy(select(data, method, contrast=contrast)).mean((1, -1))
 
 
-def gap(data: xr.Dataset, method: str, contrast: float = CONTRAST) -> Float[Tensor, "splits ... 10"]:
+def gap(data: xr.Dataset, method: str, contrast: float = CONTRAST) -> Float[Tensor, "splits ... k"]:
     """Return the error without the left image minus the error without the right one, by class.
 
     It is 1 where a net classifies a class by the left half alone, -1 by the right half alone, and 0 where either half
@@ -188,7 +188,7 @@ def gap(data: xr.Dataset, method: str, contrast: float = CONTRAST) -> Float[Tens
 
     Returns
     -------
-    Tensor, shape [splits, models, 10], or [splits, 10] of a method that gives one model
+    Tensor, shape [splits, models, k], or [splits, k] of a method that gives one model
     """
     errors = torch.from_numpy(select(data, method, contrast=contrast))
     return errors[:, 1] - errors[:, 0]

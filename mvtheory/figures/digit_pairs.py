@@ -1,4 +1,4 @@
-"""Pairs of digits: what an input shows, which half a net relies on, and what each method errs on."""
+"""Pairs of images: what an input shows, which half a net relies on, and what each method errs on."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ def by_method(estimates: Mapping[str, Estimate], limit: float, xlabel: str, heig
     return fig
 
 
-def pairs(titled: Mapping[str, Float[Tensor, "2 8 8"]]) -> Figure:
+def pairs(titled: Mapping[str, Float[Tensor, "2 side side"]]) -> Figure:
     """Draw pairs of images side by side, a panel for each title."""
     fig, axes = figure(height=1.3, ncols=len(titled))
     for ax, (title, images) in zip(axes, titled.items(), strict=True):
         ax.imshow(np.concatenate(images.numpy(), 1), vmin=0, vmax=1)
-        ax.axvline(7.5, color="white", lw=1)
+        ax.axvline(images.shape[-1] - 0.5, color="white", lw=1)
         ax.set(title=title, xticks=[], yticks=[])
     return fig
 
 
-def gaps(titled: Mapping[str, Float[Tensor, "nets 10"]]) -> Figure:
+def gaps(titled: Mapping[str, Float[Tensor, "nets k"]], xlabel: str = "digit") -> Figure:
     """Draw the gap of every net and class as a shade, a panel for each kind of net."""
     fig, axes = figure(height=2.7, ncols=len(titled), sharey=True)
     for ax, (title, gap) in zip(axes, titled.items(), strict=True):
         image = ax.imshow(gap.numpy(), vmin=-1, vmax=1, cmap="PuOr", aspect="auto")
-        ax.set(title=title, xlabel="digit", xticks=range(0, 10, 3), yticks=[])
+        ax.set(title=title, xlabel=xlabel, xticks=range(0, gap.shape[1], 3), yticks=[])
     axes[0].set_ylabel("net (one row, one seed)")
     bar = fig.colorbar(image, ax=axes, ticks=[-1, 0, 1])
     bar.ax.set_yticklabels(["right\nonly", "either", "left\nonly"])

@@ -1,0 +1,120 @@
+"""The study of pairs of photographs: who is trained on what, and each claim on results whose answer is known."""
+
+from dataclasses import replace
+from itertools import combinations
+
+import numpy as np
+import pytest
+import torch
+
+from mvtheory.distillation import Distillation
+from mvtheory.ensemble import average
+from mvtheory.experiments import fashion_pairs as photos
+from mvtheory.experiments import measure
+from mvtheory.experiments.base import labelled
+from mvtheory.measurement import error_rate
+from mvtheory.model import PatchNets
+from mvtheory.training import Schedule, train
+
+FEW = Schedule(steps=30, stop_loss=1.0, eta=1e9, max_change=0.2, warn=False)
+SETTING = photos.PhotoSetting(
+    per_class=6, test_per_class=6, components=20, sigma_0=0.1, schedule=FEW,
+    distillation_schedule=replace(FEW, steps=4, stop_loss=1e-3),
+)  # fmt: skip
+NETS = photos.FashionNets(draws=(1, 2), nets=4, references=2, setting=SETTING)
+STUDENTS = photos.FashionStudents(draws=(1, 2), nets=NETS)
+
+
+@pytest.fixture(scope="module")
+def data():
+    return NETS.run()
+
+
+@pytest.fixture(scope="module")
+def taught():
+    return STUDENTS.run()
+
+
+def single_view(nets, split):
+    return [error_rate(nets(part.x), part.y) for part in (split.left, split.right)]
+
+
+def test_single_nets_and_their_averages_are_those_of_the_seeds(data):
+    split = SETTING.split(2)
+    nets = SETTING.fit(SETTING.init(2, 0, 4, split.train.x.shape[-1]), split.train)
+    np.testing.assert_array_equal(data["weights"].sel(draw=2), nets.W)
+    measured = data["single"].sel(draw=2).squeeze("contrast").mean("class")
+    np.testing.assert_allclose(measured.transpose("half", "net"), np.stack(single_view(nets, split)))
+    outputs = [nets(part.x) for part in (split.left, split.right)]
+    for L in (1, 2, 4):
+        expected = [
+            np.mean([float(error_rate(average(F[list(chosen)]), part.y)) for chosen in combinations(range(4), L)])
+            for F, part in zip(outputs, (split.left, split.right), strict=True)
+        ]
+        np.testing.assert_allclose(data["by size"].sel(draw=2, size=L), expected)
+
+
+def test_the_control_shares_coordinates_and_the_reference_sees_single_halves(data):
+    common = SETTING.split(1, shared=True)
+    shared = SETTING.fit(SETTING.init(1, 0, 4, 20), common.train)
+    measured = data["shared"].sel(draw=1).squeeze("contrast").mean("class")
+    np.testing.assert_allclose(measured.transpose("half", "net"), np.stack(single_view(shared, common)))
+    split = SETTING.split(1)
+    reference = SETTING.fit(SETTING.init(1, 500, 2, 40), split.halves)
+    measured = data["reference"].sel(draw=1).squeeze("contrast").mean("class")
+    np.testing.assert_allclose(measured.transpose("half", "reference_net"), np.stack(single_view(reference, split)))
+
+
+def test_students_have_their_teachers(data, taught):
+    split = SETTING.split(1)
+    nets = PatchNets(torch.from_numpy(data["weights"].sel(draw=1).values), SETTING.activation)
+    G = nets(split.train.x)
+    on_average = replace(SETTING.rule, threshold=SETTING.rule.threshold / 4)
+    for kind, (teacher, rule) in {
+        "distilled": (average(G).expand(2, -1, -1), on_average),
+        "self-distilled": (G[2:], SETTING.rule),
+    }.items():
+        objective = Distillation(split.train.y, teacher, rule, SETTING.weight)
+        students = train(nets[:2], split.train, objective, SETTING.distillation_schedule).nets
+        measured = taught[kind].sel(draw=1).squeeze("contrast").mean("class")
+        np.testing.assert_allclose(measured.transpose("half", "student"), np.stack(single_view(students, split)))
+
+
+def made(errors, sizes=(0.5, 0.3, 0.2, 0.15)):
+    """Results with errors that are the same for all classes and halves, on two splits."""
+    shape = {"net": 3, "reference_net": 2, "": 1}
+    axes = {"single": "net", "shared": "net", "reference": "reference_net"}
+    variables = {"by size": ("draw size half", np.broadcast_to(np.array(sizes)[None, :, None], (2, len(sizes), 2)))}
+    for name, value in errors.items():
+        axis = axes.get(name, "")
+        values = np.full((2, 1, 2, *([shape[axis]] if axis else []), 8), value)
+        variables[name] = (f"draw contrast half {axis} class", values)
+    return labelled(variables, draw=[1, 2], contrast=[0.3], half=["left", "right"], size=range(1, len(sizes) + 1))
+
+
+def test_excess_and_factor():
+    data = made({"single": 0.5, "ensemble": 0.14, "reference": 0.1})
+    np.testing.assert_allclose(photos.excess_removed(data, "ensemble"), 0.9)
+    halved = made({"reference": 0.1}, sizes=[0.1 + 0.4 / 2**L for L in range(5)])
+    np.testing.assert_allclose(photos.factor(halved), 0.5)
+
+
+def test_reliance_on_one_half():
+    data = made({"single": 0.2})
+    data["single"][:, :, 0, 0] = 0.9  # the first of three nets cannot read the left half
+    np.testing.assert_allclose(photos.one_half_share(data, "single"), 1 / 3)
+
+
+def test_every_claim_is_measured(data, taught):
+    for id in photos.ESTIMATORS:
+        setting = STUDENTS if "distill" in id or "self" in id else NETS
+        claim = measure(id, draws=(1, 2), setting=setting)
+        assert np.isfinite(claim.measured.value), id
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"), [(photos.FashionNets, {"nets": 1}), (photos.FashionStudents, {"students": 6})]
+)
+def test_bad_studies(kind, options):
+    with pytest.raises(ValueError, match="must be an integer"):
+        kind(**options)
