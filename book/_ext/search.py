@@ -38,7 +38,8 @@ def write_sections(app: Sphinx, exception: Exception | None) -> None:
     """Write the text of all sections as a script."""
     if exception or app.builder.format != "html":
         return
-    sections = [list(section) for page in sorted(app.env.found_docs) for section in page_sections(app, page)]
+    pages = [page for page in sorted(app.env.found_docs) if "nosearch" not in app.env.metadata[page]]
+    sections = [list(section) for page in pages for section in page_sections(app, page)]
     text = json.dumps(sections, ensure_ascii=False, separators=(",", ":"))
     (Path(app.outdir) / "_static/sections.js").write_text(f"const SECTIONS = {text};\n", encoding="utf-8")
 
