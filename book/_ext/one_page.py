@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import posixpath
 import re
-from html import escape
+from html import escape, unescape
 from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
@@ -13,16 +13,22 @@ from urllib.parse import urljoin
 from sphinx.application import Sphinx
 
 from outputs import reading_order
+from search import plain
 from teaching import PLACE
 
+LEFT_OUT = {"reference/api"}  # as long as all the rest, and of no use away from the code
 ARTICLE = re.compile(r'<article class="bd-article">(.*)</article>', re.DOTALL)
 NAMES = re.compile(r'(?<=\s)(id|for|aria-labelledby|aria-describedby|aria-controls)="([^"]+)"')
 LINK = re.compile(r'(<a\s[^>]*?href=")([^"]*)"')
 SOURCE = re.compile(r'(<img\s[^>]*?src=")(?!data:)([^"]*)"')
 STATE = re.compile(r'<script type="application/vnd.jupyter.widget-state\+json">(.*?)</script>', re.DOTALL)
 VIEW = re.compile(r'<script type="application/vnd.jupyter.widget-view\+json">(.*?)</script>', re.DOTALL)
-MATHEMATICS = re.compile(r'<script>window\.MathJax.*?</script>|<script[^>]*mathjax/startup[^>]*></script>')
-STYLES = re.compile(r'<link[^>]*stylesheet[^>]*>')
+MATHEMATICS = re.compile(r"<script>window\.MathJax.*?</script>|<script[^>]*mathjax/startup[^>]*></script>")
+STYLES = re.compile(r"<link[^>]*stylesheet[^>]*>")
+SECTION = re.compile(r'<section id="([^"]+)">(?:\s*<span id="[^"]*"></span>)*\s*<h2>(.*?)</h2>', re.DOTALL)
+HEADERLINK = re.compile(r'<a class="headerlink".*?</a>', re.DOTALL)
+CONTENTS = re.compile(r'<nav class="contents".*?</nav>', re.DOTALL)
+ENTRY = re.compile(r'(<li>)<a href="#([^"]+)">(.*?)</a>(<ul>)?', re.DOTALL)
 LOCAL = re.compile(r'(?:src|href)="([^":#?]+)')
 
 PAGE = """<!DOCTYPE html>
@@ -32,7 +38,7 @@ PAGE = """<!DOCTYPE html>
 {head}
 <link rel="stylesheet" href="_static/offline/one-page.css">
 </head>
-<body>
+<body id="whole">
 <header><p class="title">{title}</p><p>{author}</p><p><a href="{address}">{address}</a></p></header>
 <nav class="contents" aria-label="Contents"><p>Contents</p>{contents}</nav>
 <main class="bd-content"><div class="bd-article-container">
@@ -56,20 +62,29 @@ def whole_book(app: Sphinx) -> str:
     str
         A page to be written beside ``index.html``.
     """
-    names = reading_order(app.env)
+    names = [name for name in reading_order(app.env) if name not in LEFT_OUT]
     texts = {name: (Path(app.outdir) / app.builder.get_target_uri(name)).read_text(encoding="utf-8") for name in names}
     styles = dict.fromkeys(rooted(link, name) for name in names for link in STYLES.findall(texts[name]))
-    scripts = next(([rooted(part, name) for part in MATHEMATICS.findall(texts[name])] for name in names
-                    if MATHEMATICS.search(texts[name])), [])
-    contents = "".join(f'<li><a href="#{place(name)}">{escape(heading(app, name))}</a></li>' for name in names)
+    mathematical = next((name for name in names if MATHEMATICS.search(texts[name])), names[0])
+    scripts = [rooted(part, mathematical) for part in MATHEMATICS.findall(texts[mathematical])]
+    entries = [contents(app, name, texts[name]) for name in names]
     return PAGE.format(
         title=escape(app.config.html_title),
         author=escape(app.config.author),
         address=app.config.html_baseurl,
         head="\n".join([*styles, *scripts]),
-        contents=f"<ul>{contents}</ul>",
+        contents=f"<ul>{''.join(entries)}</ul>",
         articles="\n".join(article(app, name, texts[name], names) for name in names),
     )
+
+
+def contents(app: Sphinx, name: str, text: str) -> str:
+    """List a page and its sections."""
+    sections = "".join(
+        f'<li><a href="#{prefixed(name, target)}">{HEADERLINK.sub("", title)}</a></li>'
+        for target, title in SECTION.findall(text)
+    )
+    return f'<li><a href="#{place(name)}">{escape(heading(app, name))}</a><ul>{sections}</ul></li>'
 
 
 def place(name: str) -> str:
@@ -143,6 +158,16 @@ def below(models: dict[str, Any], name: str) -> list[dict[str, Any]]:
     model = models[name]
     parts = [] if model["model_name"] == "StackModel" else model["state"].get("children", [])
     return [model, *(found for part in parts for found in below(models, part.removeprefix("IPY_MODEL_")))]
+
+
+def bookmarks(page: str) -> list[tuple[int, str, str]]:
+    """Read the contents of the page: level, title and place of each entry."""
+    found = CONTENTS.search(page)
+    assert found
+    return [
+        (0 if opens else 1, unescape(plain(re.sub(r"<[^>]+>", "", title))), target)
+        for _, target, title, opens in ENTRY.findall(found[0])
+    ]
 
 
 def local_files(page: Path) -> list[Path]:

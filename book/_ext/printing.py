@@ -17,7 +17,8 @@ from typing import Any
 from sphinx.application import Sphinx
 from sphinx.util import logging
 
-from one_page import local_files, whole_book
+from bookmarks import add_bookmarks
+from one_page import bookmarks, local_files, whole_book
 from teaching import MARKS, PLACE
 
 LOGGER = logging.getLogger(__name__)
@@ -49,6 +50,8 @@ def make(app: Sphinx, exception: Exception | None) -> None:
         LOGGER.info("no PDFs of the book: %s", reason)
         for name in stale:
             (out / name).unlink(missing_ok=True)
+    if "book.pdf" in stale and (out / "book.pdf").exists():
+        add_bookmarks(out / "book.pdf", bookmarks(whole.read_text(encoding="utf-8")))
     whole.unlink()
     printed = [name for name in PDFS if (out / name).exists()]
     write_links(home, printed)
@@ -89,7 +92,7 @@ def print_pages(pages: dict[Path, Path]) -> str:
                 page.set_default_timeout(300_000)
                 page.goto(source.as_uri())
                 page.evaluate(READY)
-                page.pdf(path=file, prefer_css_page_size=True, print_background=True, outline=True, tagged=True)
+                page.pdf(path=file, prefer_css_page_size=True, print_background=True, tagged=True)
                 page.close()
             chromium.close()
     except Error as error:
@@ -113,7 +116,7 @@ def pack(out: Path, pages: list[Path]) -> None:
     with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
         for path in pages:
             entry = zipfile.ZipInfo(f"book/{path.relative_to(out).as_posix()}")
-            entry.compress_type = zipfile.ZIP_STORED if path.suffix in {".pdf", ".woff", ".woff2"} else zipfile.ZIP_DEFLATED
+            entry.compress_type = zipfile.ZIP_STORED if path.suffix in {".woff", ".woff2"} else zipfile.ZIP_DEFLATED
             entry.external_attr = 0o644 << 16
             archive.writestr(entry, path.read_bytes())
     part.replace(out / ZIP)
