@@ -27,7 +27,7 @@ MATHEMATICS = re.compile(r"<script>window\.MathJax.*?</script>|<script[^>]*mathj
 STYLES = re.compile(r"<link[^>]*stylesheet[^>]*>")
 SECTION = re.compile(r'<section id="([^"]+)">(?:\s*<span id="[^"]*"></span>)*\s*<h2>(.*?)</h2>', re.DOTALL)
 HEADERLINK = re.compile(r'<a class="headerlink".*?</a>', re.DOTALL)
-CONTENTS = re.compile(r'<nav class="contents".*?</nav>', re.DOTALL)
+CONTENTS = re.compile(r'<nav class="all-pages".*?</nav>', re.DOTALL)
 ENTRY = re.compile(r'(<li>)<a href="#([^"]+)">(.*?)</a>(<ul>)?', re.DOTALL)
 LOCAL = re.compile(r'(?:src|href)="([^":#?]+)')
 
@@ -40,7 +40,7 @@ PAGE = """<!DOCTYPE html>
 </head>
 <body id="whole">
 <header><p class="title">{title}</p><p>{author}</p><p><a href="{address}">{address}</a></p></header>
-<nav class="contents" aria-label="Contents"><p>Contents</p>{contents}</nav>
+<nav class="all-pages" aria-label="Contents"><p>Contents</p>{contents}</nav>
 <main class="bd-content"><div class="bd-article-container">
 {articles}
 </div></main>
