@@ -55,6 +55,6 @@
   box.addEventListener("mouseenter", () => clearTimeout(timer));
   box.addEventListener("mouseleave", () => soon(close));
   document.addEventListener("keydown", (event) => event.key === "Escape" && close());
-  document.addEventListener("scroll", close, { passive: true });
+  document.addEventListener("scroll", () => owner && close(), { passive: true });
   article?.append(box);
 })();
