@@ -57,9 +57,10 @@ def write(app: Sphinx, exception: Exception | None) -> None:
 
 
 def load(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: nodes.document) -> None:
-    """Let a page with such links load it."""
+    """Let a page with such links load it, by a tag of its own: Sphinx would add a hash of what the last build wrote."""
     if LINKED.search(context.get("body", "")):
-        app.add_js_file("offline/hover.js", loading_method="defer")
+        source = context["pathto"]("_static/offline/hover.js", resource=True)
+        context["metatags"] = f'{context.get("metatags", "")}\n<script defer src="{source}"></script>'
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

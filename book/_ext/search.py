@@ -107,9 +107,13 @@ def greek(name: str) -> str:
 
 
 def add_sections(app: Sphinx, pagename: str, template: str, context: dict[str, Any], doctree: nodes.document) -> None:
-    """Load the sections on the results page."""
+    """Load the sections on the results page, before search.js.
+
+    Sphinx would add a hash of what the last build wrote, and two builds would differ.
+    """
     if pagename == "search":
-        app.add_js_file("sections.js", priority=400)  # before search.js
+        source = context["pathto"]("_static/sections.js", resource=True)
+        context["metatags"] = f'{context.get("metatags", "")}\n<script src="{source}"></script>'
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
