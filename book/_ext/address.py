@@ -36,7 +36,8 @@ def launch_notebooks_only(
 def not_found(app: Sphinx) -> Iterator[tuple[str, dict[str, Any], str]]:
     """Make the page that a host serves for whatever is not there, in any folder: its links start at the host."""
     home = urlsplit(app.config.html_baseurl).path
-    pages = {f"{home}{app.builder.get_target_uri(name)}": title.astext() for name, title in app.env.titles.items()}
+    titles = {name: title for name, title in app.env.titles.items() if "orphan" not in app.env.metadata[name]}
+    pages = {f"{home}{app.builder.get_target_uri(name)}": title.astext() for name, title in titles.items()}
     yield "404", {"home": home, "pages": pages}, "404.html"
 
 

@@ -26,9 +26,10 @@ ROLE = re.compile(r"\{([\w:]+)\}`([^`]+)`")
 GLUED = re.compile(r"(?:(?P<page>.+)::)?(?P<key>[^:]+)(?::(?P<format>\w+))?")
 TITLED = re.compile(r"(?P<text>.+?)\s*<(?P<target>[^<>]+)>")  # of a role that is a link
 DIRECTIVE = re.compile(r"^(`{3,})\{([\w:-]+)\}[ \t]*(.*)\n(?:(?s:(.*?))\n)??\1`*$", re.MULTILINE)
+INCLUDED = re.compile(r"^```\{include\} (.+)\n```$", re.MULTILINE)
 OPTIONS = re.compile(r"\A(?::[\w-]+:.*\n?)+")
 LABELLED = re.compile(r"^`{3,}\{prf:(\w+)\}[ \t]*(.*)\n:label: (\S+)", re.MULTILINE)
-PAGE_ONLY = {"claims-ledger", "claims-summary", "full-run", "reproducibility"}
+PAGE_ONLY = {"claims-ledger", "claims-summary", "for-lecturers", "full-run", "reproducibility"}
 HEADS = {"margin": "Note", "drawing": "The page has a drawing here"}
 UNSEEN = re.compile(r"^(?:\([\w-]+\)=\n|% .*\n+)", re.MULTILINE)  # targets and comments
 LABEL = re.compile(r"^(?:\((?=[\w-]+\)=)|:label: )([\w-]+)", re.MULTILINE)
@@ -53,6 +54,8 @@ class Reader:
 
     def markdown(self, docname: str, text: str) -> str:
         """Rewrite a text of a page."""
+        folder = Path(self.app.env.doc2path(docname)).parent
+        text = INCLUDED.sub(lambda match: (folder / match[1]).read_text(encoding="utf-8").rstrip(), text)
         text = ROLE.sub(lambda match: self.role(docname, *match.groups()), UNSEEN.sub("", text))
         text = LINK.sub(lambda match: f"]({self.address(docname, match[1])})", text)
         return DIRECTIVE.sub(lambda match: directive(*match.groups()[1:]), text)

@@ -38,7 +38,8 @@ def write_sections(app: Sphinx, exception: Exception | None) -> None:
     """Write the text of all sections as a script."""
     if exception or app.builder.format != "html":
         return
-    sections = [list(section) for page in sorted(app.env.found_docs) for section in page_sections(app, page)]
+    pages = [page for page in sorted(app.env.found_docs) if "nosearch" not in app.env.metadata[page]]
+    sections = [list(section) for page in pages for section in page_sections(app, page)]
     text = json.dumps(sections, ensure_ascii=False, separators=(",", ":"))
     (Path(app.outdir) / "_static/sections.js").write_text(f"const SECTIONS = {text};\n", encoding="utf-8")
 
@@ -106,9 +107,13 @@ def greek(name: str) -> str:
 
 
 def add_sections(app: Sphinx, pagename: str, template: str, context: dict[str, Any], doctree: nodes.document) -> None:
-    """Load the sections on the results page."""
+    """Load the sections on the results page, before search.js.
+
+    Sphinx would add a hash of what the last build wrote, and two builds would differ.
+    """
     if pagename == "search":
-        app.add_js_file("sections.js", priority=400)  # before search.js
+        source = context["pathto"]("_static/sections.js", resource=True)
+        context["metatags"] = f'{context.get("metatags", "")}\n<script src="{source}"></script>'
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

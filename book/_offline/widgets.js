@@ -114,6 +114,17 @@
     tell();
   }
 
+  /** On paper a slider stands at its last position; afterwards it is where it was. */
+  function printLastFrames(models) {
+    const sliders = models.filter((model) => model?.get("_model_name") === "IntSliderModel");
+    let kept = [];
+    window.addEventListener("beforeprint", () => {
+      kept = sliders.map((model) => model.get("value"));
+      for (const model of sliders) model.set("value", model.get("max"));
+    });
+    window.addEventListener("afterprint", () => sliders.forEach((model, i) => model.set("value", kept[i])));
+  }
+
   async function start() {
     const saved = document.querySelector(STATE);
     if (!saved) return;
@@ -122,7 +133,7 @@
     await classes.load_ipython_extension(); // adds the styles
     const manager = new StaticManager(classes, JSON.parse(saved.textContent).state);
     // Links are in no view. What cannot live is told, and the others do.
-    await Promise.all(Object.keys(manager.state).map((id) => manager.get_model(id).catch(report)));
+    printLastFrames(await Promise.all(Object.keys(manager.state).map((id) => manager.get_model(id).catch(report))));
     for (const place of document.querySelectorAll(VIEW)) {
       await show(place, manager).catch(report);
     }

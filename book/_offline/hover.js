@@ -1,0 +1,60 @@
+/* A box with the text of HOVER beside a link to the glossary or the bibliography: while the mouse is on the link or on
+ * the box, or the keyboard on the link. Escape closes it. Screen readers hear it as the link's description. */
+(function () {
+  "use strict";
+  const WAIT = 150; // milliseconds: a mouse that passes by opens nothing, and has time to reach the box
+  const box = document.createElement("div");
+  box.id = "hover-text";
+  box.setAttribute("role", "tooltip");
+  box.hidden = true;
+  let owner = null;
+  let timer = 0;
+
+  function textOf(link) {
+    const { pathname, hash } = new URL(link.href);
+    return HOVER[pathname.split("/").pop() + decodeURIComponent(hash)];
+  }
+
+  function open(link) {
+    close();
+    owner = link;
+    box.textContent = textOf(link);
+    link.setAttribute("aria-describedby", box.id);
+    box.hidden = false;
+    const at = link.getClientRects()[0];
+    const { width, height } = box.getBoundingClientRect();
+    const room = document.documentElement.clientWidth - width - 8;
+    const below = at.bottom + 4;
+    box.style.left = `${Math.max(8, Math.min(at.left, room))}px`;
+    box.style.top = `${below + height > innerHeight ? Math.max(8, at.top - height - 4) : below}px`;
+  }
+
+  function close() {
+    clearTimeout(timer);
+    owner?.removeAttribute("aria-describedby");
+    owner = null;
+    box.hidden = true;
+  }
+
+  function soon(act) {
+    clearTimeout(timer);
+    timer = setTimeout(act, WAIT);
+  }
+
+  function attach(link) {
+    link.addEventListener("mouseenter", () => soon(() => open(link)));
+    link.addEventListener("mouseleave", () => soon(close));
+    link.addEventListener("focus", () => link.matches(":focus-visible") && open(link));
+    link.addEventListener("blur", close);
+  }
+
+  const article = document.querySelector("article.bd-article");
+  for (const link of article?.querySelectorAll("a[href*='#']:not(.headerlink)") ?? []) {
+    if (textOf(link)) attach(link);
+  }
+  box.addEventListener("mouseenter", () => clearTimeout(timer));
+  box.addEventListener("mouseleave", () => soon(close));
+  document.addEventListener("keydown", (event) => event.key === "Escape" && close());
+  document.addEventListener("scroll", () => owner && close(), { passive: true });
+  article?.append(box);
+})();
