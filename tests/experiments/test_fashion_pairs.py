@@ -16,9 +16,9 @@ from mvtheory.measurement import error_rate
 from mvtheory.model import PatchNets
 from mvtheory.training import Schedule, train
 
-FEW = Schedule(steps=30, stop_loss=1.0, eta=1e9, max_change=0.2, warn=False)
+FEW = Schedule(steps=90, stop_loss=1.0, eta=1e9, max_change=0.2, warn=False)
 SETTING = photos.PhotoSetting(
-    per_class=6, test_per_class=6, components=20, sigma_0=0.1, schedule=FEW,
+    per_class=10, test_per_class=30, components=20, sigma_0=0.03, schedule=FEW,
     distillation_schedule=replace(FEW, steps=4, stop_loss=1e-3),
 )  # fmt: skip
 NETS = photos.FashionNets(draws=(1, 2), nets=4, references=2, setting=SETTING)
