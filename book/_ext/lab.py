@@ -8,13 +8,14 @@
    ```
 
 The argument is a preset; without one the lab begins with the first. The options name the numbers that may be
-changed and the charts that are shown, all of them by default. With ``:address:`` the page's address holds the setting.
+changed, the charts that are shown and the buttons, all of them by default (``:phases: train, next generation``). With
+``:address:`` the page's address holds the setting.
 """
 
 from __future__ import annotations
 
 import json
-import shutil
+import runpy
 from html import escape
 from pathlib import Path
 from typing import Any, ClassVar
@@ -33,7 +34,12 @@ class Lab(SphinxDirective):
 
     optional_arguments = 1
     final_argument_whitespace = True
-    option_spec: ClassVar[dict[str, Any]] = {"inputs": str.split, "panels": str.split, "address": directives.flag}
+    option_spec: ClassVar[dict[str, Any]] = {
+        "inputs": str.split,
+        "panels": str.split,
+        "phases": lambda text: [phase.strip() for phase in text.split(",")],
+        "address": directives.flag,
+    }
 
     def run(self) -> list[nodes.Node]:
         """Leave an element that the script fills."""
@@ -43,7 +49,7 @@ class Lab(SphinxDirective):
         name = self.arguments[0] if self.arguments else next(iter(PRESETS))
         if name not in PRESETS:
             raise self.error(f"the preset of a lab must be one of {', '.join(PRESETS)}; got {name}")
-        parts = {key: self.options[key] for key in ("inputs", "panels") if key in self.options}
+        parts = {key: self.options[key] for key in ("inputs", "panels", "phases") if key in self.options}
         try:
             config = page(PRESETS[name], **parts, address="address" in self.options)
         except ValueError as error:
@@ -58,8 +64,9 @@ def copy(app: Sphinx) -> None:
         return
     target = Path(app.outdir) / "_static/offline"
     target.mkdir(parents=True, exist_ok=True)
-    for name in ("lab.js", "lab.css"):
-        shutil.copyfile(SOURCE / name, target / name)
+    script = runpy.run_path(str(SOURCE / "script.py"))["script"]()  # without the package, which imports torch
+    (target / "lab.js").write_text(script, encoding="utf-8")
+    (target / "lab.css").write_bytes((SOURCE / "lab.css").read_bytes())
 
 
 def load(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: nodes.document) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from mvtheory._check import check_choice, check_int, check_number
 from mvtheory.training import Schedule
 
-__all__ = ["FIELDS", "PANELS", "PHASES", "PRESETS", "Field", "LabSetting", "page"]
+__all__ = ["BOOK", "FIELDS", "PANELS", "PHASES", "PRESETS", "Field", "LabSetting", "page"]
 
 
 @dataclass(frozen=True)
@@ -144,9 +144,18 @@ class LabSetting:
         return Schedule(self.student_steps, self.student_stop_loss, self.student_eta, self.student_max_change)
 
 
+#: The numbers of :data:`mvtheory.experiments.settings.SETTING`, less noise and single-view training inputs; steps are
+#: coarser, and end at a larger loss.
+BOOK = LabSetting(
+    k=16, q=4, varrho=24.0, sigma_0=0.44, s=4.0, weak=0.4, Gamma=0.4, N=640, m=12, steps=1000, stop_loss=0.01, eta=1e6,
+    threshold=0.1, cut=0.4, slack=0.95, weight=0.1, student_steps=2000, student_stop_loss=0.003, student_eta=240000.0,
+    student_max_change=0.1, C_p=1, main_high=1.0, n_test=2048,
+)  # fmt: skip
+
 #: Settings named by what they show.
 PRESETS = {
     "two views": LabSetting(),
+    "the book's setting": BOOK,
     "plain ReLU": LabSetting(q=1),
     "q = 2": LabSetting(q=2),
     "large start": LabSetting(sigma_0=10.0),
@@ -166,10 +175,11 @@ def page(
     setting: LabSetting = LabSetting(),
     inputs: Iterable[str] = tuple(FIELDS),
     panels: Iterable[str] = PANELS,
+    phases: Iterable[str] = PHASES,
     *,
     address: bool = False,
 ) -> dict[str, Any]:
-    """Return what ``lab.js`` wants to know, in terms of JSON.
+    """Return what the lab's script wants to know, in terms of JSON.
 
     Parameters
     ----------
@@ -179,6 +189,8 @@ def page(
         The numbers that may be changed, names of :data:`FIELDS`.
     panels : iterable of str
         What is shown, names of :data:`PANELS`.
+    phases : iterable of str
+        What can be done, names of :data:`PHASES`.
     address : bool
         Keep the setting in the page's address; for one lab on a page.
 
@@ -193,5 +205,6 @@ def page(
         "presets": {name: asdict(preset) for name, preset in PRESETS.items()},
         "inputs": [check_choice("inputs", name, FIELDS) for name in inputs],
         "panels": [check_choice("panels", name, PANELS) for name in panels],
+        "phases": [check_choice("phases", name, PHASES) for name in phases],
         "address": address,
     }

@@ -33,7 +33,7 @@ def test_the_page_computes_the_bits_of_python(browser: Browser) -> None:
         for setting in (SMALL, replace(SMALL, q=2, M=3, seed=5), replace(SMALL, C_p=1, favour=1.5)):
             weights = visit.page.evaluate(
                 """setting => {
-                  const experiment = new multiViewLab.engine.Experiment(setting);
+                  const experiment = new multiViewEngine.Experiment(setting);
                   for (const _ of experiment.phase("train"));
                   return experiment.runs.nets.W.flatMap(W => Array.from(W));
                 }""",

@@ -2,26 +2,23 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from playwright.sync_api import Page
 
-import mvtheory.lab
 from mvtheory.lab.reference import run
+from mvtheory.lab.script import script
 from mvtheory.lab.setting import PRESETS, LabSetting
 from mvtheory.lab.widget import Lab
 
 pytestmark = pytest.mark.slow  # in a browser
 
-SCRIPT = Path(mvtheory.lab.__file__).with_name("lab.js")
-
 
 def test_the_script_of_the_widget_is_the_page_s():
     esm = str(Lab._esm)
-    assert esm.startswith(SCRIPT.read_text(encoding="utf-8"))
+    assert esm.startswith(script())
     assert esm.endswith("\nexport default { render: multiViewLab.render };\n")
 
 
