@@ -1,5 +1,7 @@
 """Put the lab into pages: the directive ``lab``, and its script and style, which pages with a lab load.
 
+The directive ``lab-questions`` lists :data:`mvtheory.lab.questions.QUESTIONS`, each with a folded answer.
+
 .. code-block:: md
 
    ```{lab} plain ReLU
@@ -58,6 +60,21 @@ class Lab(SphinxDirective):
         return [nodes.raw("", f'<div {MARK}{escape(json.dumps(config))}"><p>{words}</p></div>', format="html")]
 
 
+class LabQuestions(SphinxDirective):
+    """Questions to answer by playing, with the steps and what is seen, folded."""
+
+    def run(self) -> list[nodes.Node]:
+        """Write them in Markdown, and read that."""
+        from mvtheory.lab.questions import QUESTIONS
+
+        self.env.note_dependency(str(SOURCE / "questions.py"))
+        boxes = [
+            f":::{{admonition}} {number}. {question.text}\n:class: dropdown lab-question\n{question}\n:::\n"
+            for number, question in enumerate(QUESTIONS, 1)
+        ]
+        return self.parse_text_to_nodes("\n".join(boxes))
+
+
 def copy(app: Sphinx) -> None:
     """Copy script and style into the built book."""
     if app.builder.format != "html":
@@ -79,6 +96,7 @@ def load(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any],
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the extension."""
     app.add_directive("lab", Lab)
+    app.add_directive("lab-questions", LabQuestions)
     app.connect("builder-inited", copy)
     app.connect("html-page-context", load)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,12 +1,14 @@
 """The lab on the built page: alive on a disk and over http, with the numbers of Python."""
 
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Locator, Page
 
+from mvtheory.lab.questions import QUESTIONS, Seen
 from mvtheory.lab.reference import Experiment
-from mvtheory.lab.setting import LabSetting
+from mvtheory.lab.setting import PRESETS, LabSetting
 
 from .conftest import HTML, Visit, at, tab
 
@@ -42,6 +44,55 @@ def test_the_page_computes_the_bits_of_python(browser: Browser) -> None:
             experiment = Experiment(setting)
             experiment.do("train")
             assert weights == experiment.done["nets"].W.flatten().tolist()
+
+
+def press(page: Page, name: str) -> None:
+    """Press a button, and wait for what it does."""
+    page.get_by_role("button", name=name, exact=True).click()
+    page.wait_for_selector(".mv-buttons button:nth-child(2)[aria-disabled=true]")  # nothing to pause
+
+
+@pytest.fixture(scope="module")
+def lab(browser: Browser) -> Iterator[Page]:
+    """The page of the lab."""
+    with tab(browser, HTML.as_uri(), "lab") as visit:
+        yield visit.page
+
+
+@pytest.mark.parametrize("number", range(len(QUESTIONS)))
+def test_questions_are_answered_as_the_page_says(lab: Page, number: int) -> None:
+    question = QUESTIONS[number]
+    box = lab.locator(".lab-question").nth(number)
+    assert box.locator(".admonition-title").text_content().startswith(f"{number + 1}. {question.text}")
+    box.locator(".toggle-button").click()
+    preset = lab.get_by_label("Preset: what it shows")
+    preset.select_option("plain ReLU")  # so that all begins anew
+    preset.select_option(question.preset)
+    for step in question.steps:
+        if "=" in step:
+            name, value = step.split(" = ")
+            lab.locator(f".mv-lab input[id$=-{name}]").fill(value)
+            lab.keyboard.press("Tab")
+        else:
+            press(lab, step.capitalize())
+    rows = {row[0]: float(row[1]) for row in cells(lab.locator(".mv-tables table").first)}
+    for seen in question.seen:
+        share = rows[seen.what] if not seen.cells else grid_share(lab, seen, PRESETS[question.preset].k)
+        assert seen.low <= share <= seen.high, seen
+
+
+def grid_share(page: Page, seen: Seen, k: int) -> float:
+    """Return the share of the cells of a grid that hold what was seen, from the table behind it."""
+    page.get_by_label("Show").select_option(seen.what)
+    table = page.get_by_role("region", name=f"Views of the {seen.what}", exact=True)
+    held = [cell for row in cells(table) for cell in row[-k:]]  # a row begins with the net and its error
+    return held.count(seen.cells) / len(held)
+
+
+def cells(table: Locator) -> list[list[str]]:
+    """Return the texts of the rows of a table, without its heads."""
+    rows = table.locator("tr").evaluate_all("rows => rows.map(row => [...row.cells].map(cell => cell.textContent))")
+    return rows[1:]
 
 
 @at("desk", "reference/notation")

@@ -41,8 +41,9 @@ def open_lab(browser: Browser, tmp_path: Path) -> Iterator[Callable[..., Page]]:
         calm: bool = True,
         width: int = 1000,
         scheme: Literal["light", "dark"] = "light",
+        **parts: list[str],
     ) -> Page:
-        config = escape(json.dumps(page(setting, address=True)))
+        config = escape(json.dumps(page(setting, address=True, **parts)))
         file = tmp_path / "lab.html"
         (tmp_path / "lab.js").write_text(script(), encoding="utf-8")
         file.write_text(

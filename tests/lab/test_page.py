@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Page
 
 from mvtheory.lab.reference import run
-from mvtheory.lab.setting import FIELDS, PRESETS, LabSetting
+from mvtheory.lab.setting import BOOK, FIELDS, PRESETS, LabSetting
 
 pytestmark = pytest.mark.slow  # in a browser
 
@@ -85,6 +85,48 @@ def test_python_code_of_the_page_prints_the_same_table(open_lab: OpenLab, capsys
     printed = [line.rsplit(maxsplit=5) for line in capsys.readouterr().out.splitlines()[1:]]
     assert [line[0].strip() for line in printed] == [row[0] for row in table(page)]
     assert [f"{float(line[1]):.4f}" for line in printed] == [row[1] for row in table(page)]
+
+
+def test_python_code_has_all_that_differs_from_the_defaults(open_lab: OpenLab) -> None:
+    def setting(page: Page) -> LabSetting:
+        names: dict = {}
+        exec(page.locator(".mv-lab pre").text_content().rpartition("\n")[0], names)  # all but the run
+        return names["setting"]
+
+    for given in (replace(SMALL, from_start=False, rho=0.5), *PRESETS.values()):
+        assert setting(open_lab(given)) == given
+    page = open_lab(hash="#lab?preset=the%20book%27s%20setting&seed=7")
+    assert setting(page) == replace(BOOK, seed=7)
+    page.get_by_label("nets: nets, and students").fill("3")
+    page.keyboard.press("Tab")
+    other = open_lab(hash=page.evaluate("location.hash"))
+    assert setting(other) == replace(BOOK, seed=7, nets=3)
+
+
+def test_a_run_that_ends_too_early_says_so(open_lab: OpenLab) -> None:
+    """With a power this high and a start this small, nothing is learned within the limit of steps."""
+    page = open_lab(replace(SMALL, M=3, q=5, steps=60))
+    press(page, "Train")
+    assert status(page).startswith("Training ended at its limit of 60 steps, with ")
+    assert "of the training inputs still wrong: the prediction" in status(page)
+    press(page, "Train the average")
+    assert status(page).startswith("Training ended at its limit of 60 steps")
+    page.get_by_label("q: power of the activation").fill("2")
+    page.keyboard.press("Tab")
+    press(page, "Train")
+    assert status(page).startswith("All training inputs are right.")
+
+
+def test_a_lab_may_be_small(open_lab: OpenLab) -> None:
+    page = open_lab(SMALL, inputs=["q"], panels=["race"], phases=["train"])
+    assert page.get_by_role("button").all_text_contents() == [
+        *("Pause", "Step", "Train", "New seeds", "Copy as Python", "Copy link")
+    ]
+    assert page.locator(".mv-lab input").count() == 1
+    assert page.locator(".mv-panels figure").count() == 1
+    press(page, "Train")
+    page.get_by_role("button", name="Step").click()  # a run is done: train once more
+    assert page.locator(".mv-progress").text_content() == "train, step 1"
 
 
 def test_steps_are_taken_one_by_one(open_lab: OpenLab) -> None:
@@ -213,6 +255,12 @@ def test_tables_stand_behind_the_charts(open_lab: OpenLab) -> None:
     press(page, "Train")
     held = page.locator(".mv-tables table").nth(1).locator("td").all_text_contents()
     assert len(held) == SMALL.nets * (SMALL.k + 2)
+    path = page.locator(".mv-tables table").nth(2).locator("tr").all()
+    first, last = ([cell.inner_text() for cell in path[row].locator("td").all()] for row in (1, -1))
+    assert first[0] == "1"
+    assert float(last[0]) == float(max(run(SMALL, ["train"]).steps)) + 1  # with the look that ended it
+    assert float(first[1]) > 10 * float(last[1])  # the loss
+    assert all(max(map(float, race.split(" : "))) > 1 for race in last[3:])
     assert {re.sub("[12+]", "", text) for net in range(SMALL.nets) for text in held[6 * net + 2 : 6 * net + 6]} == {""}
 
 

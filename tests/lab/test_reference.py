@@ -186,6 +186,7 @@ def test_presets_begin_where_inputs_allow():
 # (method, least, most) of the error on single-view inputs.
 SHOWN = {
     "two views": [("single net", 0.45, 0.51), ("average of 2", 0.22, 0.28), ("average of 10", 0, 0.01)],
+    "the book's setting": [("single net", 0.45, 0.51), ("average of 2", 0.22, 0.28), ("average of 10", 0, 0.01)],
     "plain ReLU": [("single net", 0, 0.01)],
     "q = 2": [("single net", 0, 0.1)],
     "large start": [("single net", 0, 0.1), ("average of 10", 0, 0.001)],
