@@ -43,7 +43,11 @@ class Lab(anywidget.AnyWidget):
 
     @traitlets.validate("values")
     def _check_values(self, proposal: traitlets.Bunch) -> dict[str, Any]:
-        return asdict(LabSetting(**proposal["value"]))
+        given = {  # in the page 12.0 is 12
+            name: float(value) if isinstance(getattr(LabSetting, name, None), float) else value
+            for name, value in proposal["value"].items()
+        }
+        return asdict(LabSetting(**given))
 
     @property
     def setting(self) -> LabSetting:
