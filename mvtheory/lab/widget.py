@@ -43,7 +43,7 @@ class Lab(anywidget.AnyWidget):
 
     @traitlets.validate("values")
     def _check_values(self, proposal: traitlets.Bunch) -> dict[str, Any]:
-        given = {  # in the page 12.0 is 12
+        given: dict[str, Any] = {  # in the page 12.0 is 12
             name: float(value) if isinstance(getattr(LabSetting, name, None), float) else value
             for name, value in proposal["value"].items()
         }
