@@ -56,6 +56,12 @@ var multiViewCharts = (function () {
   /** @param {number} length */
   const upTo = (length) => Array.from({ length }, (_, index) => index);
 
+  /** At most about 100 of many moments, the last among them. @param {Moment[]} moments */
+  function thinned(moments) {
+    const stride = Math.ceil(moments.length / 100);
+    return moments.filter((_, index) => (moments.length - 1 - index) % stride === 0);
+  }
+
   /** A chart with axes; x and y map data to pixels. */
   class Chart {
     /**
@@ -98,9 +104,10 @@ var multiViewCharts = (function () {
 
   /**
    * The race of the views of a class, net by net.
-   * @param {Element} element @param {Setting} setting @param {Moment[]} moments @param {number} shownClass
+   * @param {Element} element @param {Setting} setting @param {Moment[]} all @param {number} shownClass
    */
-  function drawRace(element, { M, nets }, moments, shownClass) {
+  function drawRace(element, { M, nets }, all, shownClass) {
+    const moments = thinned(all);
     const last = Math.max(moments.at(-1)?.step ?? 1, 1);
     const own = (/** @type {Float32Array} */ overlap) => overlap.slice(shownClass * M, (shownClass + 1) * M);
     const top = Math.max(1e-9, ...(moments.at(-1)?.overlap ?? []).flatMap((overlap) => [...own(overlap)]));
@@ -121,15 +128,18 @@ var multiViewCharts = (function () {
   /**
    * The views that nets hold of each class, and in the last row those that at least one of them holds.
    * @param {Element} element @param {Setting} setting @param {boolean[][][]} held
+   * @param {boolean} moving whether it will soon be drawn again: a large grid gets its numbers only once it stands still
    * @param {number} shownClass @param {(j: number) => void} choose
    */
-  function drawGrid(element, { k, M, nets }, held, shownClass, choose) {
+  function drawGrid(element, { k, M, nets }, held, moving, shownClass, choose) {
     const width = Math.max(element.clientWidth, 200);
     const left = 34;
     const size = Math.min((width - left) / k, 30);
     const height = 18 + size * (nets + 1) + 8;
     const root = svg("svg", { width, height, viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true" });
     const roomy = size >= 14;
+    const numbered = roomy && !(moving && k * nets > 200);
+    const fills = upTo(M).map(() => ""); // one path for each view
     const write = (/** @type {string} */ text, /** @type {Attributes} */ place) => root.append(svg("text", place, text));
     for (let j = 0; j < k; j++) {
       const place = { x: left + size * (j + 0.5), y: 12, "text-anchor": "middle" };
@@ -145,12 +155,14 @@ var multiViewCharts = (function () {
         const wide = (size - 1) / Math.max(views.length, 1);
         views.forEach((l, place) => {
           const x = left + size * j + wide * place;
-          root.append(svg("rect", { x, y, width: wide, height: size - 1, fill: VIEWS[l] }));
+          fills[l] += `M${x.toFixed(1)},${y.toFixed(1)}h${wide.toFixed(1)}v${(size - 1).toFixed(1)}h${(-wide).toFixed(1)}z`;
+          if (!numbered || wide < 9) return;
           const middle = { x: x + wide / 2, y: y + size / 2 + 4, "text-anchor": "middle", fill: l ? "#000" : "#fff" };
-          if (roomy && wide >= 9) write(String(l + 1), middle);
+          write(String(l + 1), middle);
         });
       });
     }
+    root.prepend(...fills.map((d, l) => svg("path", { d, fill: VIEWS[l] })));
     root.addEventListener("click", (event) => {
       const j = Math.floor((event.clientX - root.getBoundingClientRect().left - left) / size);
       if (j >= 0 && j < k) choose(j);
@@ -171,7 +183,7 @@ var multiViewCharts = (function () {
       y: [0, 1],
       ticks: [0, 0.25, 0.5, 0.75, 1].map((value) => [value, String(value)]),
       names: [...new Set([1, Math.ceil(nets / 2), nets])].map((size) => [size, String(size)]),
-      label: "average of so many nets",
+      label: "nets in the average",
     });
     const sizes = upTo(nets).map((index) => index + 1);
     const lotteries = experiment.generation + 1; // of each net
@@ -197,9 +209,10 @@ var multiViewCharts = (function () {
 
   /**
    * Loss of each net, and their mean training error, both logarithmic.
-   * @param {Element} element @param {Setting} setting @param {Moment[]} moments
+   * @param {Element} element @param {Setting} setting @param {Moment[]} all
    */
-  function drawLoss(element, { nets }, moments) {
+  function drawLoss(element, { nets }, all) {
+    const moments = thinned(all);
     const last = Math.max(moments.at(-1)?.step ?? 10, 10);
     const depth = (/** @type {number} */ value) => Math.min(Math.log10(Math.max(value, 1e-3)), 1);
     const chart = new Chart(element, 200, {

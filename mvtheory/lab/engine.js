@@ -23,7 +23,7 @@
  * Outputs of teachers, less their baselines [n, k], one for each student; a class is on from `threshold`.
  * @typedef {{G: Float64Array[], threshold: number}} Teacher
  *
- * A stack of nets in training: weights [k, M, m] of each, and once they are trained their errors on test inputs.
+ * A stack of nets in training: weights [k, M, m] of each, and their errors on test inputs when they were last measured.
  * @typedef {{W: Float64Array[], loss: Float64Array, error: Float64Array, steps: Int32Array, step: number,
  *   errors?: number[]}} Run
  *
@@ -129,8 +129,14 @@ var multiViewEngine = (function () {
 
   // ---------------------------------------------------------------------------------------------- data and nets
 
-  /** @param {Setting} setting @param {number} n @param {boolean} single single-view inputs @returns {Inputs} */
-  function drawInputs(setting, n, single) {
+  /** @type {Inputs} */
+  const NONE = { n: 0, y: new Int32Array(), group: new Int32Array(), groups: [], z: 1, start: new Int32Array(1), entry: [] };
+
+  /**
+   * @param {Setting} setting @param {number} n @param {boolean} single whether they are single-view inputs
+   * @returns {Work<Inputs>}
+   */
+  function* drawInputs(setting, n, single) {
     const { k, M } = setting;
     const random = new Random(setting.seed, single ? 1 : 0);
     const y = new Int32Array(n);
@@ -157,6 +163,7 @@ var multiViewEngine = (function () {
         if (random.uniform() < setting.s / k && Math.floor(view / M) !== y[i]) entry.push(view);
       }
       start[i + 1] = entry.length;
+      if (i % 100 === 99) yield false;
     }
     return { n, y, group, groups, z: (single ? setting.Gamma : setting.weak) / setting.C_weak, start, entry };
   }
@@ -466,14 +473,6 @@ var multiViewEngine = (function () {
     return F;
   }
 
-  /** The result of a generator, without a pause. @template T @param {Work<T>} work @returns {T} */
-  function atOnce(work) {
-    for (;;) {
-      const { value, done } = work.next();
-      if (done) return value;
-    }
-  }
-
   /** The share of wrong answers. @param {Setting} setting @param {Inputs} data @param {Float64Array} F */
   function errorRate({ k }, { n, y }, F) {
     let errors = 0;
@@ -500,8 +499,8 @@ var multiViewEngine = (function () {
     /** @param {Setting} setting */
     constructor(setting) {
       this.setting = setting;
-      this.data = drawInputs(setting, setting.N, false);
-      this.test = drawInputs(setting, setting.n_test, true);
+      this.data = NONE; // until the first phase
+      this.test = NONE;
       this.generation = 0;
       /** @type {string[]} */
       this.log = []; // phases that are done
@@ -513,7 +512,13 @@ var multiViewEngine = (function () {
 
     /** Do what a button does. @param {string} phase @returns {Work<void>} */
     *phase(phase) {
-      const { setting, data, runs } = this;
+      if (phase === "train" && this.generation) [this.runs, this.averages, this.generation] = [{}, null, 0];
+      const { setting, runs } = this;
+      if (!this.data.n) {
+        this.data = yield* drawInputs(setting, setting.N, false);
+        this.test = yield* drawInputs(setting, setting.n_test, true);
+      }
+      const { data } = this;
       if (phase === "train") {
         runs.nets = yield* newRun(setting, 1);
         yield* train(setting, data, runs.nets, schedules(setting).labels);
@@ -536,8 +541,7 @@ var multiViewEngine = (function () {
         }
         yield* this.student("self-distilled", 3 + this.generation, { G, threshold: setting.threshold }, false);
       } else {
-        this.runs = { nets: runs["self-distilled"] };
-        this.averages = null;
+        [this.runs, this.averages] = [{ nets: runs["self-distilled"] }, null];
         this.generation++;
       }
       this.log.push(phase);
@@ -579,9 +583,9 @@ var multiViewEngine = (function () {
       return (name === "trained average" ? [average(F)] : F).map((G) => errorRate(this.setting, this.test, G));
     }
 
-    /** The same, as it is at present. @param {string} name */
+    /** What was measured last: of a run in training a while ago, or nothing yet. @param {string} name */
     errors(name) {
-      return this.runs[name].errors ?? atOnce(this.measure(name));
+      return this.runs[name].errors ?? [];
     }
 
     /** What the lottery predicts for the error of what so many independent nets hold. @param {number} nets */
@@ -635,8 +639,7 @@ var multiViewEngine = (function () {
    */
   function heldViews(setting, nets) {
     const { k, M, m } = setting;
-    const none = { n: 0, y: new Int32Array(), group: new Int32Array(), groups: [], start: new Int32Array(1), entry: [] };
-    const pass = new Pass(setting, { ...none, z: 1 });
+    const pass = new Pass(setting, NONE);
     const all = nets.map((W) =>
       Array.from({ length: k }, (_, j) =>
         Array.from({ length: M }, (_, l) => pass.neurons(W, (j * M + l) * m, 1, pass.weakSlope, 0)),

@@ -76,7 +76,7 @@ var multiViewLab = (function () {
       const holders = mean(held[0].map((_, j) => held.filter((classes) => classes[j].some(Boolean)).length));
       return (
         `${left}The average of ${nets} nets, trained as one, errs on ${beside("trained average")} The prediction is ` +
-        `that of a single net: of the ${nets} nets, ${holders.toFixed(1)} have learned anything of a class.`
+        `that of a single net: of a class, only ${holders.toFixed(1)} of the ${nets} nets have learned anything, on average.`
       );
     }
     if (phase === "distil") return `${left}A student of the average errs on ${beside("distilled net")}`;
@@ -193,7 +193,10 @@ var multiViewLab = (function () {
       /** @type {Work<void> | null} */
       this.work = null; // the phase at work
       this.steps = 0; // of the phase at work
+      /** @type {Work<number[]> | null} */
+      this.look = null; // errors on test inputs, being measured during training
       this.playing = false;
+      this.request = 0; // of the next frame
       this.nextDraw = 0;
     }
 
@@ -203,6 +206,7 @@ var multiViewLab = (function () {
 
     /** @param {string[]} phases */
     start(phases) {
+      if (this.work) delete this.experiment.runs[RUNS[this.queue[0]]]; // not complete
       this.queue = [...phases];
       this.work = null;
       this.resume();
@@ -211,7 +215,8 @@ var multiViewLab = (function () {
     resume() {
       if (this.playing || !this.busy) return;
       this.playing = true;
-      requestAnimationFrame(() => this.frame());
+      cancelAnimationFrame(this.request);
+      this.request = requestAnimationFrame(() => this.frame());
     }
 
     /** Work for a few milliseconds; the longer a phase takes, the more steps are taken in a frame. */
@@ -219,12 +224,13 @@ var multiViewLab = (function () {
       if (!this.playing) return;
       const begin = performance.now();
       const until = this.steps + (this.calm ? Infinity : Math.max(1, Math.floor(this.steps / 60)));
-      while (this.playing && this.steps < until && performance.now() - begin < 12) this.advance();
+      while (this.playing && this.steps < until && performance.now() - begin < 10) this.advance();
+      while (this.playing && !this.calm && performance.now() - begin < 12) if (this.measure()) break;
       if (this.playing && !this.calm && begin >= this.nextDraw) {
         this.page.draw();
         this.nextDraw = begin + Math.max(40, 3 * (performance.now() - begin));
       }
-      requestAnimationFrame(() => this.frame());
+      this.request = requestAnimationFrame(() => this.frame());
     }
 
     /** Do one slice of work; tell whether it completed a step or a phase. */
@@ -233,7 +239,7 @@ var multiViewLab = (function () {
       const name = RUNS[phase];
       if (!this.work) {
         this.work = this.experiment.phase(phase);
-        this.steps = 0;
+        [this.steps, this.look] = [0, null];
         if (phase !== "average" && phase !== "next generation") this.paths[name] = new Path();
       }
       const { value, done } = this.work.next();
@@ -247,6 +253,19 @@ var multiViewLab = (function () {
       this.playing &&= this.queue.length > 0;
       if (phase === "next generation") this.paths = { nets: this.paths["self-distilled"] };
       this.page.done(phase);
+      return true;
+    }
+
+    /** Measure a bit of the errors of the nets in training; tell whether all is done. */
+    measure() {
+      const name = RUNS[this.queue[0]];
+      const run = this.experiment.runs[name];
+      if (!this.work || !run || run.W.length < this.setting.nets) return true;
+      this.look ??= this.experiment.measure(name);
+      const { value, done } = this.look.next();
+      if (!done) return false;
+      run.errors = value;
+      this.look = null;
       return true;
     }
 
@@ -446,11 +465,13 @@ var multiViewLab = (function () {
       if (!player.busy) player.queue = [this.undone()[0] ?? this.play[this.play.length - 1]];
       player.playing = false;
       while (!player.advance());
+      while (!player.measure());
       this.refresh();
     }
 
     /** A phase is done. @param {string} phase */
     finish(phase) {
+      this.shown = RUNS[phase];
       this.status.textContent = sentence(this.player.experiment, phase);
       this.refresh();
     }
@@ -528,8 +549,9 @@ var multiViewLab = (function () {
       this.pick.value = String(shownClass);
       this.progress.textContent = player.work ? `${player.queue[0]}, step ${player.steps}` : "";
       const choose = (/** @type {number} */ j) => this.choose(j);
+      const held = bodies.grid && run ? heldViews(setting, run.W) : [];
       if (bodies.race) drawRace(bodies.race, setting, moments, shownClass);
-      if (bodies.grid) drawGrid(bodies.grid, setting, run ? heldViews(setting, run.W) : [], shownClass, choose);
+      if (bodies.grid) drawGrid(bodies.grid, setting, held, player.playing, shownClass, choose);
       if (bodies.errors) drawErrors(bodies.errors, player.experiment);
       if (bodies.loss) drawLoss(bodies.loss, setting, moments);
     }

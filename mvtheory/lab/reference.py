@@ -261,6 +261,8 @@ class Experiment:
         check_choice("phase", phase, PHASES)
         s, data = self.setting, self.data
         if phase == "train":
+            if self.generation:  # all anew
+                self.done, self.averaged, self.generation = {}, False, 0
             self.done["nets"] = train(s, data, draw_nets(s, 1), s.schedule)
         elif phase == "average":
             self.averaged = True

@@ -39,15 +39,15 @@ FIELDS = {
     "q": Field("power of the activation", 1, 6),
     "varrho": Field("cut between power and linear part", 0.1, 100.0, 0.1),
     "sigma_0": Field("scale of the initial weights", 0.001, 100.0, 0.01),
-    "s": Field("expected other classes that show a view", 0.0, 30.0, 0.5),
-    "weak": Field("strength of their views", 0.0, 1.0, 0.01),
-    "Gamma": Field("the same, in single-view inputs", 0.0, 1.0, 0.01),
-    "rho": Field("strength of the missing view", 0.0, 1.0, 0.01),
+    "s": Field("views of other classes, each in s/k of the inputs", 0.0, 30.0, 0.5),
+    "weak": Field("strength of views of other classes", 0.0, 1.0, 0.01),
+    "Gamma": Field("the same, in test inputs", 0.0, 1.0, 0.01),
+    "rho": Field("strength of the missing view, in test inputs", 0.0, 1.0, 0.01),
     "favour": Field("strength of view 1 against the others", 0.5, 3.0, 0.05),
     "N": Field("training inputs", 10, 2000, 10),
     "m": Field("neurons of a class", 1, 20),
-    "nets": Field("nets, and students", 1, 20),
-    "seed": Field("number of all that is random", 0, 999999),
+    "nets": Field("and students of each kind", 1, 20),
+    "seed": Field("of all that is random", 0, 999999),
 }
 
 

@@ -65,6 +65,16 @@ def test_the_next_generation_errs_half_as_often(open_lab: OpenLab) -> None:
     assert [row[2] for row in table(page)] == ["0.2500", "0.1250"]
 
 
+def test_what_was_begun_and_left_is_forgotten(open_lab: OpenLab) -> None:
+    page = open_lab(SMALL)
+    page.get_by_role("button", name="Step").click()  # of the training
+    press(page, "Train the average")
+    assert [row[0] for row in table(page)] == ["trained average"]
+    assert page.get_by_role("button", name="Distil", exact=True).is_disabled()
+    press(page, "Train")
+    assert [row[0] for row in table(page)] == ["single net", "trained average"]
+
+
 def test_a_sentence_says_how_far_it_is_from_the_prediction(open_lab: OpenLab) -> None:
     page = open_lab(SMALL)
     press(page, "Train")
@@ -97,7 +107,7 @@ def test_python_code_has_all_that_differs_from_the_defaults(open_lab: OpenLab) -
         assert setting(open_lab(given)) == given
     page = open_lab(hash="#lab?preset=the%20book%27s%20setting&seed=7")
     assert setting(page) == replace(BOOK, seed=7)
-    page.get_by_label("nets: nets, and students").fill("3")
+    page.get_by_label("nets: and students of each kind").fill("3")
     page.keyboard.press("Tab")
     other = open_lab(hash=page.evaluate("location.hash"))
     assert setting(other) == replace(BOOK, seed=7, nets=3)
@@ -175,7 +185,7 @@ def test_the_address_holds_the_setting(open_lab: OpenLab) -> None:
     assert "seed=2" in hash
     other = open_lab(hash=hash)
     assert other.get_by_label("M: views of a class").input_value() == "3"
-    assert other.get_by_label("seed: number of all that is random").input_value() == "2"
+    assert other.get_by_label("seed: of all that is random").input_value() == "2"
     assert other.get_by_label("Preset: what it shows").input_value() == "own setting"
 
 

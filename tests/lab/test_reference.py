@@ -149,6 +149,8 @@ def test_each_generation_begins_with_the_students_of_the_last():
     experiment.do("self-distil")
     assert not np.array_equal(experiment.done["self-distilled"].W, students.W)
     assert experiment.results().predicted.tolist() == [0.25, 0.125]
+    experiment.do("train")
+    assert experiment.results().predicted.tolist() == [0.5]
 
 
 def test_students_can_be_teachers():
