@@ -89,12 +89,15 @@ var multiViewLab = (function () {
 
   /** That training ended too early, if it did. @param {Experiment} experiment @param {string} phase */
   function fit({ runs, setting }, phase) {
-    const wrong = phase === "average" || phase === "next generation" ? 0 : mean(runs[RUNS[phase]].error);
-    if (!wrong) return "";
-    const limit = phase === "train" || phase === "train the average" ? setting.steps : setting.student_steps;
+    if (phase === "average" || phase === "next generation") return "";
+    const { loss, error } = runs[RUNS[phase]];
+    const labels = phase === "train" || phase === "train the average";
+    const large = labels && loss.some((each) => each >= setting.stop_loss);
+    if (!large && !mean(error)) return "";
     return (
-      `Training ended at its limit of ${limit} steps, with ${percent(wrong)} of the training inputs still wrong: ` +
-      "the prediction, which is for nets that answer all of them, does not hold here. "
+      `Training ended at its limit of ${labels ? setting.steps : setting.student_steps} steps, with a loss of ` +
+      `${mean(loss).toFixed(2)} and ${percent(mean(error))} of the training inputs wrong: the prediction, which is for ` +
+      "nets that answer all of them, does not hold here. "
     );
   }
 

@@ -49,7 +49,7 @@ def test_the_page_computes_the_bits_of_python(browser: Browser) -> None:
 def press(page: Page, name: str) -> None:
     """Press a button, and wait for what it does."""
     page.get_by_role("button", name=name, exact=True).click()
-    page.wait_for_selector(".mv-buttons button:nth-child(2)[aria-disabled=true]")  # nothing to pause
+    page.get_by_role("button", name="Pause", exact=True, disabled=True).wait_for()
 
 
 @pytest.fixture(scope="module")
