@@ -134,7 +134,7 @@ var multiViewCharts = (function () {
   function drawGrid(element, { k, M, nets }, held, moving, shownClass, choose) {
     const width = Math.max(element.clientWidth, 200);
     const left = 34;
-    const size = Math.min((width - left) / k, 30);
+    const size = Math.min((width - left - 6) / k, 30);
     const height = 18 + size * (nets + 1) + 8;
     const root = svg("svg", { width, height, viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true" });
     const roomy = size >= 14;

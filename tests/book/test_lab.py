@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, replace
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Locator, Page
 
 from mvtheory.lab.questions import QUESTIONS, Seen
@@ -93,6 +94,20 @@ def cells(table: Locator) -> list[list[str]]:
     """Return the texts of the rows of a table, without its heads."""
     rows = table.locator("tr").evaluate_all("rows => rows.map(row => [...row.cells].map(cell => cell.textContent))")
     return rows[1:]
+
+
+@pytest.mark.parametrize(("width", "dark"), [(1280, False), (390, True)], ids=["desk", "phone"])
+def test_axe_finds_nothing_after_a_run(browser: Browser, width: int, dark: bool) -> None:
+    with tab(browser, HTML.as_uri(), "lab", width, dark=dark) as visit:
+        page = visit.page
+        page.evaluate("location.hash = '#lab?k=4&s=2&N=80&m=6&nets=4'")
+        press(page, "Play all")
+        for fold in page.locator(".mv-lab details:not([open]) > summary").all():
+            fold.click()
+        page.wait_for_timeout(500)  # boxes that scroll get the keyboard
+        found = Axe().run(page, context=".mv-lab", options={"preload": False, "resultTypes": ["violations"]})
+        assert not found.violations_count, found.generate_report()
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
 @at("desk", "reference/notation")
