@@ -348,7 +348,12 @@ var multiViewLab = (function () {
       for (const [name, input] of Object.entries(this.inputs))
         form.append(this.labelled(name, `${name}: ${fields[name].label}`, input));
       const seeds = fields.seed.high + 1;
-      const anew = () => this.change({ ...this.setting, seed: (this.setting.seed + 1) % seeds });
+      /** The same with other seeds, as far as it was done. */
+      const anew = () => {
+        const { log } = this.player.experiment;
+        this.change({ ...this.setting, seed: (this.setting.seed + 1) % seeds });
+        if (log.length) this.start(log);
+      };
       const others = Object.values(this.others).slice(this.play.length > 1 ? 0 : 1);
       const bar = html("div", { class: "mv-buttons", role: "group", "aria-label": "What to do" });
       bar.append(...others, ...Object.values(this.buttons), this.button("new seeds", anew));
@@ -512,10 +517,10 @@ var multiViewLab = (function () {
       turn(this.others.pause, !busy);
       turn(this.others.step, playing);
       turn(this.others.all, playing || !this.undone().length);
-      if (!experiment.log.length && !player.work) {
+      if (!experiment.log.length) {
         const { nets, k, M } = setting;
         const many = `${nets} ${nets > 1 ? "nets that differ in their seeds alone" : "net"}`;
-        this.status.textContent = `${many}, ${k} classes with ${M} views each. Press Train.`;
+        this.status.textContent = `${many}, ${k} classes with ${M} views each.${busy ? "" : " Press Train."}`;
       }
       const classes = Array.from({ length: setting.k }, (_, j) => html("option", { value: j }, String(j + 1)));
       if (this.pick.length !== setting.k) this.pick.replaceChildren(...classes);

@@ -9,6 +9,7 @@ from playwright.sync_api import Browser, Locator, Page
 
 from mvtheory.lab.questions import QUESTIONS, Seen
 from mvtheory.lab.reference import Experiment
+from mvtheory.lab.script import script
 from mvtheory.lab.setting import PRESETS, LabSetting
 
 from .conftest import HTML, Visit, at, tab
@@ -29,6 +30,11 @@ def test_a_first_run_plays_to_its_end(browser: Browser, http_host: str, scheme: 
         assert page.locator(".mv-tables table").first.locator("tr").count() == 8
         assert not visit.errors
         assert not visit.left
+
+
+def test_the_page_has_the_script_of_the_package() -> None:
+    """Whose bits are compared with Python's in twenty random settings."""
+    assert (HTML / "_static/offline/lab.js").read_text(encoding="utf-8") == script()
 
 
 def test_the_page_computes_the_bits_of_python(browser: Browser) -> None:

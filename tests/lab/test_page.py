@@ -75,6 +75,17 @@ def test_what_was_begun_and_left_is_forgotten(open_lab: OpenLab) -> None:
     assert [row[0] for row in table(page)] == ["single net", "trained average"]
 
 
+def test_new_seeds_do_again_what_was_done(open_lab: OpenLab) -> None:
+    page = open_lab(SMALL)
+    for name in ("Train", "Average"):
+        press(page, name)
+    before = table(page)
+    press(page, "New seeds")
+    page.wait_for_function("document.querySelectorAll('.mv-tables tr').length > 5")
+    assert [row[0] for row in table(page)] == [row[0] for row in before]
+    assert table(page) != before
+
+
 def test_a_sentence_says_how_far_it_is_from_the_prediction(open_lab: OpenLab) -> None:
     page = open_lab(SMALL)
     press(page, "Train")
