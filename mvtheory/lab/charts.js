@@ -201,7 +201,7 @@ var multiViewCharts = (function () {
     students.forEach((name, index) => {
       const x = nets + (index + 1) * gap;
       const predicted = experiment.predicted([1, nets * lotteries, lotteries + 1][index]);
-      chart.write(chart.x(x), index === 1 ? 236 : 220, ["trained", "distilled", "self"][index]);
+      chart.write(chart.x(x), index === 1 ? 220 : 236, ["trained", "distilled", "self"][index]);
       chart.line([x - gap * 0.4, x + gap * 0.4], [predicted, predicted], dashes);
       if (experiment.runs[name]) dots(x, experiment.errors(name), COLOURS[name]);
     });
