@@ -90,8 +90,8 @@ def test_questions_are_answered_as_the_page_says(lab: Page, number: int) -> None
 
 def grid_share(page: Page, seen: Seen, k: int) -> float:
     """Return the share of the cells of a grid that hold what was seen, from the table behind it."""
-    page.get_by_label("Show").select_option(seen.what)
-    table = page.get_by_role("region", name=f"Views of the {seen.what}", exact=True)
+    page.locator(".mv-lab select[id$=-show]").select_option(seen.what)
+    table = page.locator(f".mv-tables [aria-label='Views of the {seen.what}']")
     held = [cell for row in cells(table) for cell in row[-k:]]  # a row begins with the net and its error
     return held.count(seen.cells) / len(held)
 
@@ -108,8 +108,7 @@ def test_axe_finds_nothing_after_a_run(browser: Browser, width: int, dark: bool)
         page = visit.page
         page.evaluate("location.hash = '#lab?k=4&s=2&N=80&m=6&nets=4'")
         press(page, "Play all")
-        for fold in page.locator(".mv-lab details:not([open]) > summary").all():
-            fold.click()
+        page.locator(".mv-lab details").evaluate_all("folds => folds.forEach(fold => fold.open = true)")
         page.wait_for_timeout(500)  # boxes that scroll get the keyboard
         found = Axe().run(page, context=".mv-lab", options={"preload": False, "resultTypes": ["violations"]})
         assert not found.violations_count, found.generate_report()
