@@ -8,8 +8,9 @@ import torch
 from reference import refused
 
 from mvtheory import AverageCrossEntropy, Distillation, OnOff, error_rate, learned_views, train
+from mvtheory.experiments.settings import SETTING, TASK
 from mvtheory.lab import reference as lab
-from mvtheory.lab.setting import FIELDS, PHASES, PRESETS, LabSetting, page
+from mvtheory.lab.setting import BOOK, FIELDS, PHASES, PRESETS, LabSetting, page
 from mvtheory.model import SReLU
 from mvtheory.reduced.reduction import OwnViewNets, Strengths
 from mvtheory.reduced.sparse_training import train_reduced
@@ -177,6 +178,21 @@ def test_values_that_are_not_allowed_are_named():
         lab.Experiment(SMALL).do("rest")
     with refused(ValueError, "panels must be one of 'race'"):
         page(panels=["pie"])
+
+
+def test_the_book_s_setting_is_that_of_the_book():
+    """But for noise, single-view training inputs, steps and their end."""
+    task, both, rule = TASK, SETTING.activation, SETTING.rule(1, "labels")
+    for name in ("k", "M", "s", "Gamma", "rho", "C_p"):
+        assert getattr(BOOK, name) == getattr(task, name), name
+    assert (BOOK.weak, BOOK.weak) == task.weak
+    assert (BOOK.main_low, BOOK.main_high) == task.main
+    assert (BOOK.q, BOOK.varrho) == (both.q, both.varrho)
+    assert (BOOK.sigma_0, BOOK.m, BOOK.nets) == (SETTING.sigma_0, SETTING.m, SETTING.members)
+    assert (BOOK.threshold, BOOK.cut, BOOK.slack) == (rule.threshold, rule.cut, rule.slack)
+    assert (BOOK.weight, BOOK.n_test) == (SETTING.weight, SETTING.test_single_view)
+    assert SETTING.n_multi_view + SETTING.n_single_view == BOOK.N
+    assert (BOOK.eta, BOOK.student_eta) == (SETTING.schedule.eta, SETTING.distillation_schedule.eta)
 
 
 def test_presets_begin_where_inputs_allow():
