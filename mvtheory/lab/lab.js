@@ -396,7 +396,11 @@ var multiViewLab = (function () {
 
     /** Draw anew in another width, take a new address, let a first run play when it is seen; return what stops it. */
     watch() {
-      const sized = new ResizeObserver(() => this.draw());
+      let width = 0; // the height changes with what is drawn
+      const sized = new ResizeObserver(([{ contentRect }]) => {
+        if (contentRect.width !== width) this.draw();
+        width = contentRect.width;
+      });
       sized.observe(this.root);
       const seen = new IntersectionObserver(([entry]) => {
         if (!entry.isIntersecting) return;

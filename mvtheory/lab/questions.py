@@ -70,6 +70,7 @@ class Question:
         return f"{steps}\n\nYou see: {'; '.join(map(str, self.seen))}.\n\n{self.why}"
 
 
+#: The questions of the page, in order.
 QUESTIONS = (
     Question(
         "How many nets until the average errs on less than one input in a hundred?",

@@ -7,6 +7,7 @@ from pathlib import Path
 
 __all__ = ["FOLDER", "script"]
 
+#: Where the files are.
 FOLDER = Path(__file__).parent
 
 #: A comment that has its lines for itself.
