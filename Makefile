@@ -11,7 +11,7 @@ endif
 # Warnings are errors, dangling references too; the build goes on to the end to show all of them.
 BUILD := jupyter-book build book -W -n --keep-going
 
-.PHONY: book check test mutants bench pairs figure full lint chromium clean
+.PHONY: book check test mutants bench pairs figure full lint scripts chromium clean
 
 book: $(VENV)/.ready
 	@# A failed build forgets what it read: a warning must be met again by the next build, not skipped as already read.
@@ -60,6 +60,16 @@ lint: $(VENV)/.ready
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo --no-cache
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory scripts; else echo "No npm: the scripts are not checked."; fi
+
+# The types of the pages' scripts, by TypeScript; nothing else needs node.
+TSC := tests/javascript/node_modules
+scripts: $(TSC)/.package-lock.json
+	$(TSC)/.bin/tsc --project tests/javascript
+
+$(TSC)/.package-lock.json: tests/javascript/package-lock.json
+	npm ci --silent --no-audit --no-fund --prefix tests/javascript
+	touch $@
 
 chromium:
 	@command -v chromium >/dev/null || { echo "The pages are tested in Chromium: apt-get install chromium" >&2; exit 1; }

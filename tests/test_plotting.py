@@ -240,7 +240,7 @@ def test_equal_predictions_of_errors_look_equal():
 
 
 def test_the_lab_has_the_colours_of_the_book():
-    script = (Path(plotting.__file__).parent / "lab/lab.js").read_text(encoding="utf-8")
+    script = (Path(plotting.__file__).parent / "lab/charts.js").read_text(encoding="utf-8")
     for name in ("single", "ensemble", "distilled", "self-distilled", "trained average"):
         assert re.search(rf'^ +"?{name}"?: "{COLOURS[name].lower()}",$', script, re.MULTILINE), name
 

@@ -8,17 +8,30 @@
   "use strict";
   const STATE = 'script[type="application/vnd.jupyter.widget-state+json"]';
   const VIEW = 'script[type="application/vnd.jupyter.widget-view+json"]';
-  const bundle = new URL("bundle.js", document.currentScript.src).href;
+  const here = /** @type {HTMLScriptElement} */ (document.currentScript);
+  const bundle = new URL("bundle.js", here.src).href;
 
+  /** @type {any} */
   const notebook = new Proxy(function () {}, { get: () => notebook, apply: () => notebook });
 
-  /** Load the bundle and give its classes by name. */
+  /**
+   * The classes of the bundle, by name; a model and its view, which are of them; and a model as it was saved.
+   * @typedef {{[name: string]: any}} Classes
+   * @typedef {any} Model
+   * @typedef {any} View
+   * @typedef {{model_name: string, model_module: string, state: any, buffers?: {data: string, path: string[]}[]}} Saved
+   */
+
+  /** Load the bundle and give its classes by name. @returns {Promise<Classes>} */
   function loadClasses() {
     return new Promise((resolve, reject) => {
       window.Jupyter = { version: "6.5.0" };
-      window.requirejs = (names, ready) => ready(...names.map(() => notebook));
-      window.requirejs.config = () => {};
-      window.define = (needs, factory) => resolve(factory({ uri: bundle }));
+      window.requirejs = Object.assign(
+        (/** @type {string[]} */ names, /** @type {(...modules: unknown[]) => void} */ ready) =>
+          ready(...names.map(() => notebook)),
+        { config() {} },
+      );
+      window.define = (_needs, factory) => resolve(factory({ uri: bundle }));
       const script = document.createElement("script");
       script.src = bundle;
       script.onload = () => delete window.define;
@@ -29,17 +42,21 @@
 
   /** Keeps the models of a page and makes their views. */
   class StaticManager {
+    /** @param {Classes} classes @param {{[id: string]: Saved}} state */
     constructor(classes, state) {
       this.classes = classes;
       this.state = state;
+      /** @type {{[id: string]: Promise<Model>}} */
       this.models = {};
       this._rendermime = { latexTypesetter: { typeset } }; // where the views look for it
     }
 
+    /** @param {string} id */
     get_model(id) {
       return (this.models[id] ??= this.make_model(id));
     }
 
+    /** @param {string} id @returns {Promise<Model>} */
     async make_model(id) {
       const { model_name, model_module, state, buffers = [] } = this.state[id];
       const views = buffers.map(({ data }) => new DataView(bytes(data).buffer));
@@ -48,6 +65,7 @@
       return new Model(await Model._deserialize_state(state, this), { widget_manager: this, model_id: id });
     }
 
+    /** @param {Model} model @returns {Promise<View>} */
     async create_view(model, options = {}) {
       const View = this.find(model.get("_view_name"), model.get("_view_module"));
       const view = new View({ model, options });
@@ -59,6 +77,7 @@
       return view;
     }
 
+    /** @param {string} name @param {string} module */
     find(name, module) {
       if (!this.classes[name]) throw new Error(`the widget ${name} of ${module} cannot live without a kernel`);
       return this.classes[name];
@@ -68,20 +87,23 @@
       return {};
     }
 
+    /** @param {string} text */
     inline_sanitize(text) {
       return text; // the book's own descriptions, written by its authors
     }
   }
 
+  /** @param {Element} element */
   function typeset(element) {
-    window.MathJax?.startup?.promise?.then(() => window.MathJax.typesetPromise([element]));
+    window.MathJax?.startup?.promise?.then(() => window.MathJax?.typesetPromise([element]));
   }
 
+  /** @param {string} base64 */
   function bytes(base64) {
     return Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
   }
 
-  /** Name the buttons of a player for screen readers, with the state of its first one. */
+  /** Name the buttons of a player for screen readers, with the state of its first one. @param {Classes} classes */
   function namePlayButtons({ PlayView }) {
     PlayView.prototype.updatePlaying = function () {
       const playing = this.model.get("playing");
@@ -95,11 +117,13 @@
   /** Tell screen readers the label of the frame that a slider shows, in place of the frame's number.
    *
    * On the handle it is the slider's value. Elsewhere, with the player at work, the label itself reports each change.
+   * @param {Element} host
    */
   function announceFrames(host) {
     const tell = () => {
       for (const handle of host.querySelectorAll('[role="slider"]')) {
-        const label = handle.closest(".widget-hbox")?.querySelector(".widget-box:has(.widget-html)");
+        const box = handle.closest(".widget-hbox");
+        const label = /** @type {HTMLElement | undefined} */ (box?.querySelector(".widget-box:has(.widget-html)"));
         if (!label) continue; // its view comes later
         const text = label.innerText.trim();
         if (handle.getAttribute("aria-valuetext") !== text) handle.setAttribute("aria-valuetext", text);
@@ -131,7 +155,7 @@
     const classes = await loadClasses();
     namePlayButtons(classes);
     await classes.load_ipython_extension(); // adds the styles
-    const manager = new StaticManager(classes, JSON.parse(saved.textContent).state);
+    const manager = new StaticManager(classes, JSON.parse(saved.textContent ?? "").state);
     // Links are in no view. What cannot live is told, and the others do.
     printLastFrames(await Promise.all(Object.keys(manager.state).map((id) => manager.get_model(id).catch(report))));
     for (const place of document.querySelectorAll(VIEW)) {
@@ -140,8 +164,9 @@
     document.documentElement.dataset.widgets = "alive";
   }
 
+  /** @param {Element} place @param {StaticManager} manager */
   async function show(place, manager) {
-    const model = await manager.get_model(JSON.parse(place.textContent).model_id);
+    const model = await manager.get_model(JSON.parse(place.textContent ?? "").model_id);
     const view = await manager.create_view(model);
     const host = document.createElement("div");
     host.className = "widget-host";
@@ -150,6 +175,7 @@
     announceFrames(host);
   }
 
+  /** @param {unknown} error */
   function report(error) {
     console.error(error);
   }

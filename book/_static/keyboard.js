@@ -5,7 +5,7 @@
 
   /** A box takes the keyboard while it scrolls, and only then: dozens of formulas are no stops of the Tab key. */
   function reachBoxesThatScroll() {
-    for (const box of document.querySelectorAll(WIDE)) {
+    for (const box of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll(WIDE))) {
       const scrolls = box.scrollWidth > box.clientWidth && getComputedStyle(box).overflowX === "auto";
       if (scrolls) box.tabIndex = 0;
       else box.removeAttribute("tabindex");
@@ -16,7 +16,7 @@
    * page, and a sidebar that closes would not know which button to return to. So they keep it. */
   function keepFocus() {
     for (const name of ["theme-switch-button", "search-button", "primary-toggle", "secondary-toggle"]) {
-      for (const button of document.getElementsByClassName(name)) button.blur = () => {};
+      for (const button of document.getElementsByClassName(name)) Object.assign(button, { blur() {} });
     }
   }
 

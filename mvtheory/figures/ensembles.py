@@ -33,11 +33,11 @@ def error_by_size(by_size: Sequence[Estimate], joint: Estimate, joint_size: int)
     return fig
 
 
-def coverage_and_error(views: Bool[Tensor, "L k 2"], errors: Sequence[float], L: int) -> Figure:
-    """Draw what the first `L` nets hold, and the errors of averages of the first 1, ..., L of them."""
-    fig, (top, low) = figure(height=5.4, nrows=2, height_ratios=[3, 2])
-    _matrix(top, views, L)
-    sizes = range(1, len(errors) + 1)
+def coverage_and_error(views: Bool[Tensor, "L k 2"], errors: Sequence[float]) -> Figure:
+    """Draw what nets hold, and the errors of averages of the first 1, ..., L of them, in a chart for all errors."""
+    fig, (top, low) = figure(height=4.2, nrows=2, height_ratios=[1, 1])
+    _matrix(top, views)
+    sizes, L = range(1, len(errors) + 1), len(views)
     low.plot(sizes, [0.5**size for size in sizes], color=COLOURS["theory"], label=r"$2^{-L}$")
     low.plot(range(1, L + 1), errors[:L], "o-", color=COLOURS["ensemble"], label="these nets")
     low.set(xlabel="nets in the average, $L$", ylabel="error", ylim=(-0.03, 0.63), xlim=(0.5, len(sizes) + 0.5))
@@ -45,16 +45,16 @@ def coverage_and_error(views: Bool[Tensor, "L k 2"], errors: Sequence[float], L:
     return fig
 
 
-def _matrix(ax: Axes, views: Bool[Tensor, "L k 2"], rows: int) -> None:
-    """Draw a row of squares for each of the first nets: filled for the first view, hollow for the second, or both."""
+def _matrix(ax: Axes, views: Bool[Tensor, "L k 2"]) -> None:
+    """Draw a row of squares for each net: filled for the first view, hollow for the second, or both."""
     square: Any = {"color": COLOURS["single"], "mew": 1.5, "ms": 11}
-    for net, held in enumerate(views[:rows].tolist()):
+    for net, held in enumerate(views.tolist()):
         for i, (one, two) in enumerate(held):
             ax.plot(i, net, "s", mfc=COLOURS["single"] if one else "none", **square)
             if one and two:
                 ax.plot(i, net, "s", ms=5, mew=0, color="white")
     bottom = len(views) + 0.3
-    for i, complete in enumerate(views[:rows].any(0).all(-1).tolist()):
+    for i, complete in enumerate(views.any(0).all(-1).tolist()):
         ax.plot(i, bottom, "o" if complete else "x", ms=9, mew=2, color=COLOURS["ensemble"])
     ax.set_yticks([*range(len(views)), bottom], [f"net {net + 1}" for net in range(len(views))] + ["together"])
     ax.set(ylim=(len(views) + 0.9, -0.6), xlim=(-0.6, views.shape[1] - 0.4))

@@ -70,17 +70,18 @@ def loser_growth(closeness: Float[Tensor, " n"], growth: Float[Tensor, " n"], q:
     return fig
 
 
-def overlap_plane(history: Float[Tensor, "T k 2"], moment: int, second: Bool[Tensor, " k"]) -> Figure:
-    """Draw the path of all classes of a net in the plane of their two overlaps, up to one moment.
+def overlap_plane(history: Float[Tensor, "T k 2"], second: Bool[Tensor, " k"]) -> Figure:
+    """Draw the path of all classes of a net in the plane of their two overlaps.
 
     Points are hollow where the second view was predicted.
     """
     fig, ax = figure(width=4.4, height=4.0)
-    ax.plot([0.02, 40], [0.02, 40], color=COLOURS["theory"], lw=1, ls="--")
+    ends = 0.7 * float(history.min()), 1.5 * float(history.max())
+    ax.plot(ends, ends, color=COLOURS["theory"], lw=1, ls="--")
     for i, hollow in enumerate(second.tolist()):
-        ax.plot(*history[: moment + 1 : 3, i].T, lw=0.8, color=COLOURS["single"], alpha=0.6)
+        ax.plot(*history[::3, i].T, lw=0.8, color=COLOURS["single"], alpha=0.6)
         fill = "none" if hollow else COLOURS["single"]
-        ax.plot(*history[moment, i], "o", ms=7, color=COLOURS["single"], mfc=fill)
+        ax.plot(*history[-1, i], "o", ms=7, color=COLOURS["single"], mfc=fill)
     ax.set(xlabel="overlap with the first view", ylabel="overlap with the second view")
-    ax.set(xscale="log", yscale="log", xlim=(0.02, 40), ylim=(0.02, 40))
+    ax.set(xscale="log", yscale="log", xlim=ends, ylim=ends)
     return fig

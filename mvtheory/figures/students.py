@@ -20,7 +20,6 @@ __all__ = [
     "held_views",
     "outputs_against_prediction",
     "outputs_and_views",
-    "own_overlaps",
     "view_outputs_by_stage",
 ]
 
@@ -127,16 +126,4 @@ def errors_and_shared_errors(
     ax.set(xlabel="share that teacher and student both get wrong", ylabel="error of the student")
     ax.set(xlim=(0, 0.55), ylim=(0, 0.7))
     ax.legend(ncols=2, loc="upper left")
-    return fig
-
-
-def own_overlaps(overlap: Float[Tensor, "k 2"], teacher: Sequence[int], top: float) -> Figure:
-    """Draw a net's overlaps with the two views of each class, up to `top`; triangles mark the view of its teacher."""
-    fig, ax = figure(height=2.6)
-    for view, fill in enumerate((COLOURS["self-distilled"], "none")):
-        left = [j + 0.4 * view - 0.2 for j in range(len(overlap))]
-        ax.bar(left, overlap[:, view].tolist(), 0.36, fc=fill, ec=COLOURS["self-distilled"], lw=1.2)
-    marks = [j + 0.4 * view - 0.2 for j, view in enumerate(teacher)]
-    ax.plot(marks, [1.05 * top] * len(marks), "v", color=INK, ms=6)
-    ax.set(xlabel="class", ylabel=r"overlap, $\Lambda_{i,\ell}$", ylim=(0, 1.12 * top), xticks=range(len(overlap)))
     return fig

@@ -2,7 +2,7 @@ r"""Numbers that are the same bits in every language: random numbers, the expone
 
 IEEE 754 fixes the results of + - \* / and of the square root, but not those of `exp` and `log`, in which libraries
 differ by a last bit. A training path doubles such a difference again and again. So both are made here of the
-operations that are fixed, in one order; ``lab.js`` holds the same functions.
+operations that are fixed, in one order; ``engine.js`` holds the same functions.
 """
 
 from __future__ import annotations

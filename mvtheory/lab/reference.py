@@ -1,4 +1,4 @@
-r"""The engine of the lab in Python: what ``lab.js`` computes, to the last bit.
+r"""The engine of the lab in Python: what ``engine.js`` computes, to the last bit.
 
 The nets are those of :class:`mvtheory.reduced.reduction.OwnViewNets`, in double precision. Every sum has one order,
 that of the nets, classes, views, neurons or inputs: `numpy.sum` has another, so sums here are running sums.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -44,6 +45,18 @@ class Inputs:
     own: Float[np.ndarray, "n M"]
     present: Bool[np.ndarray, "n k M"]
     z: float
+
+    @cached_property
+    def groups(self) -> tuple[Int[np.ndarray, "n M"], Int[np.ndarray, " g"], Int[np.ndarray, " g"]]:
+        """Patches of the labels' views, as groups of one view and one strength: equal patches are computed once.
+
+        The group of each, numbered in order of appearance; and the input and the view in which a group appears first.
+        """
+        n, M = self.own.shape
+        pairs = np.stack([np.add.outer(self.y * M, np.arange(M)), self.own], -1).reshape(n * M, 2)
+        _, first, group = np.unique(pairs, axis=0, return_index=True, return_inverse=True)
+        order = np.argsort(first)
+        return np.argsort(order)[group.reshape(n, M)], first[order] // M, first[order] % M
 
 
 @dataclass(frozen=True)
@@ -248,6 +261,8 @@ class Experiment:
         check_choice("phase", phase, PHASES)
         s, data = self.setting, self.data
         if phase == "train":
+            if self.generation:  # all anew
+                self.done, self.averaged, self.generation = {}, False, 0
             self.done["nets"] = train(s, data, draw_nets(s, 1), s.schedule)
         elif phase == "average":
             self.averaged = True
@@ -361,12 +376,13 @@ def _srelu(setting: LabSetting, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _forward(setting: LabSetting, data: Inputs, W: Weights) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:
-    """Return the outputs [L, n, k], and the slopes at weak views [L, k, M, m] and at the label's [L, n, M, m]."""
+    """Return the outputs [L, n, k], and the slopes at weak views [L, k, M, m] and in each group [L, g, m]."""
+    group, row, view = data.groups
     weak, weak_slope = _srelu(setting, W * data.z)
-    own, own_slope = _srelu(setting, W[:, data.y] * data.own[..., None])
+    own, own_slope = _srelu(setting, W[:, data.y[row], view] * data.own[row, view, None])
     weak, own = _total(weak, -1) * setting.C_weak, _total(own, -1) * setting.C_p
     F = _total(np.where(data.present, weak[:, None], 0.0), -1)
-    F[:, np.arange(len(data.y)), data.y] = _total(own, -1)
+    F[:, np.arange(len(data.y)), data.y] = _total(own[:, group], -1)
     return F, (weak_slope, own_slope)
 
 
@@ -376,10 +392,15 @@ def _backward(
     """Return the gradient in the weights."""
     weak_slope, own_slope = slopes
     sums = _total(np.where(data.present, dF[..., None], 0.0), 1)  # [L, k, M]
-    gradient = np.moveaxis(weak_slope * (sums * (data.z * setting.C_weak))[..., None], 1, 0).copy()
-    own = dF[:, np.arange(len(data.y)), data.y, None] * (data.own * setting.C_p)  # [L, n, M]
-    np.add.at(gradient, data.y, np.moveaxis(own_slope * own[..., None], 1, 0))  # one input after the other
-    return np.moveaxis(gradient, 0, 1)
+    gradient = weak_slope * (sums * (data.z * setting.C_weak))[..., None]
+    by_view = np.moveaxis(gradient.reshape(len(dF), setting.k * setting.M, setting.m), 1, 0)
+    group, row, view = data.groups
+    on_label = np.repeat(dF[:, np.arange(len(data.y)), data.y], setting.M, axis=1)
+    totals = np.stack([np.bincount(group.ravel(), each) for each in on_label])  # adds one input after the other
+    own = totals * (data.own[row, view] * setting.C_p)
+    parts = np.moveaxis(own_slope * own[..., None], 1, 0)
+    np.add.at(by_view, data.y[row] * setting.M + view, parts)  # one group after the other
+    return gradient
 
 
 def _cross_entropy(F: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

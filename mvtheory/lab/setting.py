@@ -9,7 +9,7 @@ from typing import Any
 from mvtheory._check import check_choice, check_int, check_number
 from mvtheory.training import Schedule
 
-__all__ = ["FIELDS", "PANELS", "PHASES", "PRESETS", "Field", "LabSetting", "page"]
+__all__ = ["BOOK", "FIELDS", "PANELS", "PHASES", "PRESETS", "Field", "LabSetting", "page"]
 
 
 @dataclass(frozen=True)
@@ -39,15 +39,15 @@ FIELDS = {
     "q": Field("power of the activation", 1, 6),
     "varrho": Field("cut between power and linear part", 0.1, 100.0, 0.1),
     "sigma_0": Field("scale of the initial weights", 0.001, 100.0, 0.01),
-    "s": Field("expected other classes that show a view", 0.0, 30.0, 0.5),
-    "weak": Field("strength of their views", 0.0, 1.0, 0.01),
-    "Gamma": Field("the same, in single-view inputs", 0.0, 1.0, 0.01),
-    "rho": Field("strength of the missing view", 0.0, 1.0, 0.01),
+    "s": Field("views of other classes, each in s/k of the inputs", 0.0, 30.0, 0.5),
+    "weak": Field("strength of views of other classes", 0.0, 1.0, 0.01),
+    "Gamma": Field("the same, in test inputs", 0.0, 1.0, 0.01),
+    "rho": Field("strength of the missing view, in test inputs", 0.0, 1.0, 0.01),
     "favour": Field("strength of view 1 against the others", 0.5, 3.0, 0.05),
     "N": Field("training inputs", 10, 2000, 10),
     "m": Field("neurons of a class", 1, 20),
-    "nets": Field("nets, and students", 1, 20),
-    "seed": Field("number of all that is random", 0, 999999),
+    "nets": Field("and students of each kind", 1, 20),
+    "seed": Field("of all that is random", 0, 999999),
 }
 
 
@@ -144,9 +144,18 @@ class LabSetting:
         return Schedule(self.student_steps, self.student_stop_loss, self.student_eta, self.student_max_change)
 
 
+#: The numbers of :data:`mvtheory.experiments.settings.SETTING`, less noise and single-view training inputs; steps are
+#: coarser, and end at a larger loss.
+BOOK = LabSetting(
+    k=16, q=4, varrho=24.0, sigma_0=0.44, s=4.0, weak=0.4, Gamma=0.4, N=640, m=12, steps=1000, stop_loss=0.01, eta=1e6,
+    threshold=0.1, cut=0.4, slack=0.95, weight=0.1, student_steps=2000, student_stop_loss=0.003, student_eta=240000.0,
+    student_max_change=0.1, C_p=1, main_high=1.0, n_test=2048,
+)  # fmt: skip
+
 #: Settings named by what they show.
 PRESETS = {
     "two views": LabSetting(),
+    "the book's setting": BOOK,
     "plain ReLU": LabSetting(q=1),
     "q = 2": LabSetting(q=2),
     "large start": LabSetting(sigma_0=10.0),
@@ -166,10 +175,11 @@ def page(
     setting: LabSetting = LabSetting(),
     inputs: Iterable[str] = tuple(FIELDS),
     panels: Iterable[str] = PANELS,
+    phases: Iterable[str] = PHASES,
     *,
     address: bool = False,
 ) -> dict[str, Any]:
-    """Return what ``lab.js`` wants to know, in terms of JSON.
+    """Return what the lab's script wants to know, in terms of JSON.
 
     Parameters
     ----------
@@ -179,6 +189,8 @@ def page(
         The numbers that may be changed, names of :data:`FIELDS`.
     panels : iterable of str
         What is shown, names of :data:`PANELS`.
+    phases : iterable of str
+        What can be done, names of :data:`PHASES`.
     address : bool
         Keep the setting in the page's address; for one lab on a page.
 
@@ -193,5 +205,6 @@ def page(
         "presets": {name: asdict(preset) for name, preset in PRESETS.items()},
         "inputs": [check_choice("inputs", name, FIELDS) for name in inputs],
         "panels": [check_choice("panels", name, PANELS) for name in panels],
+        "phases": [check_choice("phases", name, PHASES) for name in phases],
         "address": address,
     }

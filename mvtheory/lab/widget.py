@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import anywidget
 import pandas as pd
 import traitlets
 
+from mvtheory.lab.script import FOLDER, script
 from mvtheory.lab.setting import LabSetting, page
 
 __all__ = ["Lab"]
-
-_FOLDER = Path(__file__).parent
 
 
 class Lab(anywidget.AnyWidget):
@@ -33,8 +31,8 @@ class Lab(anywidget.AnyWidget):
         The results, see `results`.
     """
 
-    _esm = f"{(_FOLDER / 'lab.js').read_text(encoding='utf-8')}\nexport default {{ render: multiViewLab.render }};\n"
-    _css = (_FOLDER / "lab.css").read_text(encoding="utf-8")
+    _esm = f"{script()}export default {{ render: multiViewLab.render }};\n"
+    _css = (FOLDER / "lab.css").read_text(encoding="utf-8")
 
     config = traitlets.Dict().tag(sync=True)
     values = traitlets.Dict().tag(sync=True)
@@ -45,7 +43,11 @@ class Lab(anywidget.AnyWidget):
 
     @traitlets.validate("values")
     def _check_values(self, proposal: traitlets.Bunch) -> dict[str, Any]:
-        return asdict(LabSetting(**proposal["value"]))
+        given: dict[str, Any] = {  # in the page 12.0 is 12
+            name: float(value) if isinstance(getattr(LabSetting, name, None), float) else value
+            for name, value in proposal["value"].items()
+        }
+        return asdict(LabSetting(**given))
 
     @property
     def setting(self) -> LabSetting:

@@ -32,7 +32,7 @@ def test_errors_by_size_stand_beside_the_law():
 
 
 def test_a_class_of_which_all_views_are_held_has_a_circle_and_any_other_a_cross():
-    ax, _ = ensembles.coverage_and_error(VIEWS, [0.5, 0.2], 2).axes
+    ax, _ = ensembles.coverage_and_error(VIEWS, [0.5, 0.2]).axes
     last = [line.get_marker() for line in ax.lines if line.get_marker() in "ox"]
     assert last == ["x", "o"]
     squares = [line for line in ax.lines if line.get_marker() == "s" and line.get_markersize() == 11]
@@ -41,8 +41,8 @@ def test_a_class_of_which_all_views_are_held_has_a_circle_and_any_other_a_cross(
     assert [line.get_xydata()[0].tolist() for line in both] == [[1, 1]]
 
 
-def test_a_frame_goes_as_far_as_its_nets():
-    top, low = ensembles.coverage_and_error(VIEWS, [0.5, 0.2], 1).axes
+def test_the_errors_go_as_far_as_the_nets():
+    top, low = ensembles.coverage_and_error(VIEWS[:1], [0.5, 0.2]).axes
     assert [line.get_marker() for line in top.lines if line.get_marker() in "ox"] == ["x", "x"]
     assert low.lines[1].get_ydata().tolist() == [0.5]
     assert low.lines[0].get_ydata().tolist() == [0.5, 0.25]

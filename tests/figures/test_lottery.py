@@ -48,7 +48,7 @@ def test_the_formula_of_the_loser_diverges_at_a_tie():
 
 def test_points_of_the_plane_are_hollow_where_the_second_view_was_predicted():
     history = torch.rand(7, 2, 2) + 0.1
-    (ax,) = lottery.overlap_plane(history, 6, torch.tensor([True, False])).axes
+    (ax,) = lottery.overlap_plane(history, torch.tensor([True, False])).axes
     points = [line for line in ax.lines if line.get_marker() == "o"]
     assert [line.get_markerfacecolor() == "none" for line in points] == [True, False]
     np.testing.assert_allclose([line.get_xydata()[0] for line in points], history[6])

@@ -74,9 +74,3 @@ def test_errors_stand_over_the_shared_errors():
     (ax,) = students.errors_and_shared_errors(shared, before, after).axes
     assert labels(ax) == ["before distillation", "after distillation"]
     assert ax.lines[2].get_ydata().tolist() == [0.1, 0.3]
-
-
-def test_triangles_mark_the_view_of_the_teacher():
-    (ax,) = students.own_overlaps(torch.tensor([[1.0, 0.2], [0.1, 2.0]]), [0, 1], top=2.0).axes
-    assert ax.lines[0].get_xdata().tolist() == pytest.approx([-0.2, 1.2])
-    assert [patch.get_height() for patch in ax.patches] == pytest.approx([1, 0.1, 0.2, 2])

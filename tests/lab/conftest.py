@@ -9,9 +9,8 @@ from typing import Literal
 import pytest
 from playwright.sync_api import Browser, Page
 
+from mvtheory.lab.script import FOLDER, script
 from mvtheory.lab.setting import LabSetting, page
-
-FOLDER = Path(__file__).parents[2] / "mvtheory/lab"
 
 
 @pytest.fixture(scope="session")
@@ -42,13 +41,15 @@ def open_lab(browser: Browser, tmp_path: Path) -> Iterator[Callable[..., Page]]:
         calm: bool = True,
         width: int = 1000,
         scheme: Literal["light", "dark"] = "light",
+        **parts: list[str],
     ) -> Page:
-        config = escape(json.dumps(page(setting, address=True)))
+        config = escape(json.dumps(page(setting, address=True, **parts)))
         file = tmp_path / "lab.html"
+        (tmp_path / "lab.js").write_text(script(), encoding="utf-8")
         file.write_text(
             '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
             f'<link rel="stylesheet" href="{(FOLDER / "lab.css").as_uri()}">'
-            f'<script src="{(FOLDER / "lab.js").as_uri()}"></script><div data-lab="{config}"></div>',
+            f'<script src="lab.js"></script><div data-lab="{config}"></div>',
             encoding="utf-8",
         )
         context = browser.new_context(

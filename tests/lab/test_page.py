@@ -10,8 +10,8 @@ from decimal import ROUND_HALF_UP, Decimal
 import pytest
 from playwright.sync_api import Page
 
-from mvtheory.lab.reference import run
-from mvtheory.lab.setting import FIELDS, PRESETS, LabSetting
+from mvtheory.lab.reference import Experiment, run
+from mvtheory.lab.setting import BOOK, FIELDS, PRESETS, LabSetting
 
 pytestmark = pytest.mark.slow  # in a browser
 
@@ -23,7 +23,7 @@ OpenLab = Callable[..., Page]
 def press(page: Page, name: str) -> None:
     """Press a button, and wait for what it does."""
     page.get_by_role("button", name=name, exact=True).click()
-    page.wait_for_selector(".mv-buttons button:nth-child(2)[aria-disabled=true]")  # nothing to pause
+    page.get_by_role("button", name="Pause", exact=True, disabled=True).wait_for()
 
 
 def shown(value: float, digits: int) -> str:
@@ -65,6 +65,27 @@ def test_the_next_generation_errs_half_as_often(open_lab: OpenLab) -> None:
     assert [row[2] for row in table(page)] == ["0.2500", "0.1250"]
 
 
+def test_what_was_begun_and_left_is_forgotten(open_lab: OpenLab) -> None:
+    page = open_lab(SMALL)
+    page.get_by_role("button", name="Step").click()  # of the training
+    press(page, "Train the average")
+    assert [row[0] for row in table(page)] == ["trained average"]
+    assert page.get_by_role("button", name="Distil", exact=True).is_disabled()
+    press(page, "Train")
+    assert [row[0] for row in table(page)] == ["single net", "trained average"]
+
+
+def test_new_seeds_do_again_what_was_done(open_lab: OpenLab) -> None:
+    page = open_lab(SMALL)
+    for name in ("Train", "Average"):
+        press(page, name)
+    before = table(page)
+    press(page, "New seeds")
+    page.wait_for_function("document.querySelectorAll('.mv-tables tr').length > 5")
+    assert [row[0] for row in table(page)] == [row[0] for row in before]
+    assert table(page) != before
+
+
 def test_a_sentence_says_how_far_it_is_from_the_prediction(open_lab: OpenLab) -> None:
     page = open_lab(SMALL)
     press(page, "Train")
@@ -85,6 +106,50 @@ def test_python_code_of_the_page_prints_the_same_table(open_lab: OpenLab, capsys
     printed = [line.rsplit(maxsplit=5) for line in capsys.readouterr().out.splitlines()[1:]]
     assert [line[0].strip() for line in printed] == [row[0] for row in table(page)]
     assert [f"{float(line[1]):.4f}" for line in printed] == [row[1] for row in table(page)]
+
+
+def test_python_code_has_all_that_differs_from_the_defaults(open_lab: OpenLab) -> None:
+    def setting(page: Page) -> LabSetting:
+        names: dict = {}
+        exec(page.locator(".mv-lab pre").text_content().rpartition("\n")[0], names)  # all but the run
+        return names["setting"]
+
+    for given in (replace(SMALL, from_start=False, rho=0.5), *PRESETS.values()):
+        assert setting(open_lab(given)) == given
+    page = open_lab(hash="#lab?preset=the%20book%27s%20setting&seed=7")
+    assert setting(page) == replace(BOOK, seed=7)
+    page.get_by_label("nets: and students of each kind").fill("3")
+    page.keyboard.press("Tab")
+    other = open_lab(hash=page.evaluate("location.hash"))
+    assert setting(other) == replace(BOOK, seed=7, nets=3)
+
+
+def test_a_run_that_ends_too_early_says_so(open_lab: OpenLab) -> None:
+    """With a power this high and a start this small, nothing is learned within the limit of steps."""
+    page = open_lab(replace(SMALL, M=3, q=5, steps=60))
+    press(page, "Train")
+    assert re.match(r"Training ended at its limit of 60 steps, with a loss of 1\.\d\d and \d+\.\d% of", status(page))
+    assert "of the training inputs wrong: the prediction, which is for nets that answer all of them, does" in status(
+        page
+    )
+    press(page, "Train the average")
+    assert status(page).startswith("Training ended at its limit of 60 steps")
+    page.get_by_label("q: power of the activation").fill("2")
+    page.keyboard.press("Tab")
+    press(page, "Train")
+    assert status(page).startswith("All training inputs are right.")
+
+
+def test_a_lab_may_be_small(open_lab: OpenLab) -> None:
+    page = open_lab(SMALL, inputs=["q"], panels=["race"], phases=["train"])
+    assert page.get_by_role("button").all_text_contents() == [
+        *("Pause", "Step", "Train", "New seeds")  # others are folded
+    ]
+    assert page.locator(".mv-lab input").count() == 1
+    assert page.locator(".mv-panels figure").count() == 1
+    press(page, "Train")
+    page.get_by_role("button", name="Step").click()  # a run is done: train once more
+    assert page.locator(".mv-progress").text_content() == "train, step 1"
 
 
 def test_steps_are_taken_one_by_one(open_lab: OpenLab) -> None:
@@ -133,7 +198,7 @@ def test_the_address_holds_the_setting(open_lab: OpenLab) -> None:
     assert "seed=2" in hash
     other = open_lab(hash=hash)
     assert other.get_by_label("M: views of a class").input_value() == "3"
-    assert other.get_by_label("seed: number of all that is random").input_value() == "2"
+    assert other.get_by_label("seed: of all that is random").input_value() == "2"
     assert other.get_by_label("Preset: what it shows").input_value() == "own setting"
 
 
@@ -213,6 +278,14 @@ def test_tables_stand_behind_the_charts(open_lab: OpenLab) -> None:
     press(page, "Train")
     held = page.locator(".mv-tables table").nth(1).locator("td").all_text_contents()
     assert len(held) == SMALL.nets * (SMALL.k + 2)
+    path = page.locator(".mv-tables table").nth(2).locator("tr").all()
+    first, last = (path[row].locator("td").all_text_contents() for row in (1, -1))
+    assert first[0] == "1"
+    experiment = Experiment(SMALL)
+    experiment.do("train")
+    assert int(last[0]) == experiment.done["nets"].steps.max() + 1  # with the look that ended it
+    assert float(first[1]) > 10 * float(last[1])  # the loss
+    assert all(max(map(float, race.split(" : "))) > 1 for race in last[3:])
     assert {re.sub("[12+]", "", text) for net in range(SMALL.nets) for text in held[6 * net + 2 : 6 * net + 6]} == {""}
 
 

@@ -8,8 +8,9 @@ import torch
 from reference import refused
 
 from mvtheory import AverageCrossEntropy, Distillation, OnOff, error_rate, learned_views, train
+from mvtheory.experiments.settings import SETTING, TASK
 from mvtheory.lab import reference as lab
-from mvtheory.lab.setting import FIELDS, PHASES, PRESETS, LabSetting, page
+from mvtheory.lab.setting import BOOK, FIELDS, PHASES, PRESETS, LabSetting, page
 from mvtheory.model import SReLU
 from mvtheory.reduced.reduction import OwnViewNets, Strengths
 from mvtheory.reduced.sparse_training import train_reduced
@@ -149,6 +150,8 @@ def test_each_generation_begins_with_the_students_of_the_last():
     experiment.do("self-distil")
     assert not np.array_equal(experiment.done["self-distilled"].W, students.W)
     assert experiment.results().predicted.tolist() == [0.25, 0.125]
+    experiment.do("train")
+    assert experiment.results().predicted.tolist() == [0.5]
 
 
 def test_students_can_be_teachers():
@@ -177,6 +180,21 @@ def test_values_that_are_not_allowed_are_named():
         page(panels=["pie"])
 
 
+def test_the_book_s_setting_is_that_of_the_book():
+    """But for noise, single-view training inputs, steps and their end."""
+    task, both, rule = TASK, SETTING.activation, SETTING.rule(1, "labels")
+    for name in ("k", "M", "s", "Gamma", "rho", "C_p"):
+        assert getattr(BOOK, name) == getattr(task, name), name
+    assert (BOOK.weak, BOOK.weak) == task.weak
+    assert (BOOK.main_low, BOOK.main_high) == task.main
+    assert (BOOK.q, BOOK.varrho) == (both.q, both.varrho)
+    assert (BOOK.sigma_0, BOOK.m, BOOK.nets) == (SETTING.sigma_0, SETTING.m, SETTING.members)
+    assert (BOOK.threshold, BOOK.cut, BOOK.slack) == (rule.threshold, rule.cut, rule.slack)
+    assert (BOOK.weight, BOOK.n_test) == (SETTING.weight, SETTING.test_single_view)
+    assert SETTING.n_multi_view + SETTING.n_single_view == BOOK.N
+    assert (BOOK.eta, BOOK.student_eta) == (SETTING.schedule.eta, SETTING.distillation_schedule.eta)
+
+
 def test_presets_begin_where_inputs_allow():
     for name, preset in PRESETS.items():
         for field, allowed in FIELDS.items():
@@ -186,6 +204,7 @@ def test_presets_begin_where_inputs_allow():
 # (method, least, most) of the error on single-view inputs.
 SHOWN = {
     "two views": [("single net", 0.45, 0.51), ("average of 2", 0.22, 0.28), ("average of 10", 0, 0.01)],
+    "the book's setting": [("single net", 0.45, 0.51), ("average of 2", 0.22, 0.28), ("average of 10", 0, 0.01)],
     "plain ReLU": [("single net", 0, 0.01)],
     "q = 2": [("single net", 0, 0.1)],
     "large start": [("single net", 0, 0.1), ("average of 10", 0, 0.001)],
