@@ -11,7 +11,7 @@ from mvtheory.distillation import Distillation
 from mvtheory.ensemble import average
 from mvtheory.experiments import fashion_pairs as photos
 from mvtheory.experiments import measure
-from mvtheory.experiments.base import labelled
+from mvtheory.experiments.base import labelled, one_thread
 from mvtheory.measurement import error_rate
 from mvtheory.model import PatchNets
 from mvtheory.training import Schedule, train
@@ -21,8 +21,9 @@ SETTING = photos.PhotoSetting(
     per_class=10, test_per_class=30, components=20, sigma_0=0.03, schedule=FEW,
     distillation_schedule=replace(FEW, steps=4, stop_loss=1e-3),
 )  # fmt: skip
-NETS = photos.FashionNets(draws=(1, 2), nets=4, references=2, setting=SETTING)
-STUDENTS = photos.FashionStudents(draws=(1, 2), nets=NETS)
+DRAWS = (1, 2, 3)
+NETS = photos.FashionNets(draws=DRAWS, nets=4, references=2, setting=SETTING)
+STUDENTS = photos.FashionStudents(draws=DRAWS, nets=NETS)
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +40,7 @@ def single_view(nets, split):
     return [error_rate(nets(part.x), part.y) for part in (split.left, split.right)]
 
 
+@one_thread()
 def test_single_nets_and_their_averages_are_those_of_the_seeds(data):
     split = SETTING.split(2)
     nets = SETTING.fit(SETTING.init(2, 0, 4, split.train.x.shape[-1]), split.train)
@@ -54,6 +56,7 @@ def test_single_nets_and_their_averages_are_those_of_the_seeds(data):
         np.testing.assert_allclose(data["by size"].sel(draw=2, size=L), expected)
 
 
+@one_thread()
 def test_the_control_shares_coordinates_and_the_reference_sees_single_halves(data):
     common = SETTING.split(1, shared=True)
     shared = SETTING.fit(SETTING.init(1, 0, 4, 20), common.train)
@@ -65,6 +68,7 @@ def test_the_control_shares_coordinates_and_the_reference_sees_single_halves(dat
     np.testing.assert_allclose(measured.transpose("half", "reference_net"), np.stack(single_view(reference, split)))
 
 
+@one_thread()
 def test_students_have_their_teachers(data, taught):
     split = SETTING.split(1)
     nets = PatchNets(torch.from_numpy(data["weights"].sel(draw=1).values), SETTING.activation)
@@ -89,6 +93,7 @@ def made(errors, sizes=(0.5, 0.3, 0.2, 0.15)):
         axis = axes.get(name, "")
         values = np.full((2, 1, 2, *([shape[axis]] if axis else []), 8), value)
         variables[name] = (f"draw contrast half {axis} class", values)
+    variables = {name: (axes, np.array(values)) for name, (axes, values) in variables.items()}  # to be changed
     return labelled(variables, draw=[1, 2], contrast=[0.3], half=["left", "right"], size=range(1, len(sizes) + 1))
 
 
@@ -105,11 +110,35 @@ def test_reliance_on_one_half():
     np.testing.assert_allclose(photos.one_half_share(data, "single"), 1 / 3)
 
 
-def test_every_claim_is_measured(data, taught):
-    for id in photos.ESTIMATORS:
-        setting = STUDENTS if "distill" in id or "self" in id else NETS
-        claim = measure(id, draws=(1, 2), setting=setting)
-        assert np.isfinite(claim.measured.value), id
+def test_every_claim_is_measured(monkeypatch):
+    """On two splits whose errors are known, all claims are what one computes by hand."""
+    nets = made({"single": 0.5, "ensemble": 0.1, "reference": 0.1, "trained average": 0.4, "shared": 0.2})
+    nets["ensemble"][1] = 0.14
+    nets["by size"][1] += 0.1
+    nets["single"][:, :, 0, 0] += 0.4  # the first of three nets cannot read the left half
+    nets["single"][:, :, 1, 1:] += 0.2  # the others read the left one better
+    nets["single"][1, :, 1, 1:, :4] -= 0.4  # but the right one in half of the classes of a split
+    taught = made(dict.fromkeys(photos.STUDENT_KINDS, 0.25))
+    taught["self-matched"][0] = 0.4
+    for data in (nets, taught):
+        data.attrs["seconds"] = 1.0
+    monkeypatch.setattr(photos.FashionNets, "run", lambda self: nets)
+    monkeypatch.setattr(photos.FashionStudents, "run", lambda self: taught)
+    found = {id: measure(id, draws=(1, 2)).measured for id in photos.ESTIMATORS}
+    single = nets["single"].mean(("contrast", "half", "net", "class")).values
+    gain = single - [0.1, 0.14]
+    assert found["photos-single"].value == pytest.approx(single.mean())
+    assert found["photos-lottery"].value == found["photos-control"].value == 0
+    # Halves that the three nets rely on: right, left, left; in half of the classes of the second split all right.
+    assert found["photos-opposite-nets"].value == pytest.approx((2 / 3 + 1 / 3) / 2)
+    assert found["photos-opposite-classes"].value == pytest.approx((0 + (0 + 4 / 7 + 4 / 7) / 3) / 2)
+    assert found["photos-ensemble"].value == pytest.approx((gain / (single - 0.1)).mean())
+    factors = [((0.15 + more - 0.1) / (0.5 + more - 0.1)) ** (1 / 3) for more in (0, 0.1)]
+    assert found["photos-law"].value == pytest.approx(np.mean(factors))
+    assert found["photos-train-average"].value == pytest.approx(((single - 0.4) / gain).mean())
+    for id in ("photos-distill", "photos-self-distill"):
+        assert found[id].value == pytest.approx(((single - 0.25) / gain).mean())
+    assert found["photos-self-matched"].value == pytest.approx(((single - [0.4, 0.25]) / gain).mean())
 
 
 @pytest.mark.parametrize(
