@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from docutils import nodes
+from docutils.parsers.rst import directives
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.errors import ExtensionError
@@ -46,11 +47,13 @@ class SummaryNode(nodes.General, nodes.Element):
 
 
 class ClaimsSummary(SphinxDirective):
-    """How many claims hold, fail, or cannot be told; with links to those that do not hold."""
+    """How many claims hold, fail, or cannot be told; with links to those that do not hold, or if brief, that fail."""
+
+    option_spec: ClassVar = {"brief": directives.flag}
 
     def run(self) -> list[nodes.Node]:
         """Leave a place for the list."""
-        return [SummaryNode()]
+        return [SummaryNode(brief="brief" in self.options)]
 
 
 class FillLedger(SphinxPostTransform):
@@ -63,7 +66,7 @@ class FillLedger(SphinxPostTransform):
         for place in list(self.document.findall(LedgerNode)):
             place.replace_self(ledger(self.app, self.env.docname))
         for place in list(self.document.findall(SummaryNode)):
-            place.replace_self(summary(self.app, self.env.docname))
+            place.replace_self(summary(self.app, self.env.docname, place["brief"]))
 
 
 def collect(app: Sphinx) -> list[tuple[str, dict[str, Any]]]:
@@ -117,14 +120,17 @@ def ledger(app: Sphinx, here: str) -> nodes.table:
     return table(header, rows, classes=["claims-ledger"])
 
 
-def summary(app: Sphinx, here: str) -> nodes.bullet_list:
-    """Make a list of the verdicts: how many claims have each, and which do not hold. Checks are no claims."""
+def summary(app: Sphinx, here: str, brief: bool) -> nodes.bullet_list:
+    """Make a list of the verdicts: how many claims have each, and which do not hold. Checks are no claims.
+
+    A brief one names those that fail alone.
+    """
     claims = [(docname, fields) for docname, fields in collect(app) if fields["kind"] == "claim"]
     made = nodes.bullet_list()
     for verdict, words in VERDICTS.items():
         some = [(docname, fields["id"]) for docname, fields in claims if fields["verdict"] == verdict]
         line = nodes.paragraph("", "", nodes.strong(text=f"{len(some)} of {len(claims)}"), nodes.Text(f" {words}"))
-        for i, (docname, id) in enumerate(some if verdict != "holds" else []):
+        for i, (docname, id) in enumerate(some if verdict == "fails" or (verdict != "holds" and not brief) else []):
             line += nodes.Text(", " if i else ": ")
             line += page_link(app.env, here, docname, nodes.literal(text=id))
         made += nodes.list_item("", line)

@@ -21,7 +21,11 @@
     box.textContent = textOf(link);
     link.setAttribute("aria-describedby", box.id);
     box.hidden = false;
-    const at = link.getClientRects()[0];
+    place();
+  }
+
+  function place() {
+    const at = owner.getClientRects()[0];
     const { width, height } = box.getBoundingClientRect();
     const room = document.documentElement.clientWidth - width - 8;
     const below = at.bottom + 4;
@@ -55,6 +59,7 @@
   box.addEventListener("mouseenter", () => clearTimeout(timer));
   box.addEventListener("mouseleave", () => soon(close));
   document.addEventListener("keydown", (event) => event.key === "Escape" && close());
-  document.addEventListener("scroll", () => owner && close(), { passive: true });
+  // The box goes with its link: whoever comes to a link by keyboard lets the page scroll after it has opened.
+  document.addEventListener("scroll", () => owner && place(), { passive: true });
   article?.append(box);
 })();

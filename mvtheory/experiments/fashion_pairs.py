@@ -333,12 +333,11 @@ def single(draws: Sequence[int] = SPLITS, setting: FashionNets = _NETS) -> Measu
 
 
 def of_nets(
-    of: Callable[..., Float[Tensor, " splits"]], draws: Sequence[int] = SPLITS, setting: FashionNets = _NETS,
-    **options: Any,
-) -> Measurement:  # fmt: skip
+    of: Callable[..., Float[Tensor, " splits"]], draws: Sequence[int] = SPLITS, setting: FashionNets = _NETS
+) -> Measurement:
     """Measure a quantity of the nets of each split."""
     data = replace(setting, draws=tuple(draws)).run()
-    return Measurement(over_splits(of(data, **options), setting.nets), data.attrs["seconds"])
+    return Measurement(over_splits(of(data), setting.nets), data.attrs["seconds"])
 
 
 def one_half(method: str, draws: Sequence[int] = SPLITS, setting: FashionNets = _NETS) -> Measurement:

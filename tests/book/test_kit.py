@@ -194,7 +194,7 @@ def test_a_screen_reader_finds_every_formula_as_mathml(desk: Visit) -> None:
     assert "math" in desk.page.locator("article p:has(mjx-container)").first.aria_snapshot()
 
 
-@at("desk", "chapters/02-single-model")
+@at("desk", "chapters/04-distillation")
 def test_a_slider_is_printed_at_its_last_position_and_then_stands_where_it_was(desk: Visit) -> None:
     handle = desk.page.get_by_role("slider").first
     handle.press("Home")
