@@ -7,25 +7,29 @@
   box.id = "hover-text";
   box.setAttribute("role", "tooltip");
   box.hidden = true;
+  /** @type {HTMLAnchorElement | null} */
   let owner = null;
   let timer = 0;
 
+  /** @param {HTMLAnchorElement} link */
   function textOf(link) {
     const { pathname, hash } = new URL(link.href);
-    return HOVER[pathname.split("/").pop() + decodeURIComponent(hash)];
+    return HOVER[(pathname.split("/").pop() ?? "") + decodeURIComponent(hash)];
   }
 
+  /** @param {HTMLAnchorElement} link */
   function open(link) {
     close();
     owner = link;
-    box.textContent = textOf(link);
+    box.textContent = textOf(link) ?? "";
     link.setAttribute("aria-describedby", box.id);
     box.hidden = false;
     place();
   }
 
   function place() {
-    const at = owner.getClientRects()[0];
+    const at = owner?.getClientRects()[0];
+    if (!at) return;
     const { width, height } = box.getBoundingClientRect();
     const room = document.documentElement.clientWidth - width - 8;
     const below = at.bottom + 4;
@@ -40,11 +44,13 @@
     box.hidden = true;
   }
 
+  /** @param {() => void} act */
   function soon(act) {
     clearTimeout(timer);
     timer = setTimeout(act, WAIT);
   }
 
+  /** @param {HTMLAnchorElement} link */
   function attach(link) {
     link.addEventListener("mouseenter", () => soon(() => open(link)));
     link.addEventListener("mouseleave", () => soon(close));
@@ -53,7 +59,10 @@
   }
 
   const article = document.querySelector("article.bd-article");
-  for (const link of article?.querySelectorAll("a[href*='#']:not(.headerlink)") ?? []) {
+  const links = /** @type {NodeListOf<HTMLAnchorElement>} */ (
+    document.querySelectorAll("article.bd-article a[href*='#']:not(.headerlink)")
+  );
+  for (const link of links) {
     if (textOf(link)) attach(link);
   }
   box.addEventListener("mouseenter", () => clearTimeout(timer));

@@ -3,8 +3,8 @@
 (function () {
   "use strict";
   const root = document.documentElement;
-  const slides = [...document.querySelectorAll("main > section")];
-  const get = (id) => document.getElementById(id);
+  const slides = /** @type {HTMLElement[]} */ ([...document.querySelectorAll("main > section")]);
+  const get = (/** @type {string} */ id) => /** @type {HTMLButtonElement} */ (document.getElementById(id));
   let other = window.opener; // the window that shows the same slide
 
   function current() {
@@ -26,14 +26,16 @@
     other?.postMessage({ slide: at + 1 }, "*"); // from the disk a page has no origin to name
   }
 
+  /** @param {number} number */
   function go(number) {
     const to = Math.min(Math.max(number, 0), slides.length - 1) + 1;
     if (to - 1 !== current() || !location.hash) location.replace(`#${to}`);
   }
 
+  /** @param {boolean} on */
   function showNotes(on) {
     root.toggleAttribute("data-notes", on);
-    get("notes").setAttribute("aria-pressed", on);
+    get("notes").setAttribute("aria-pressed", String(on));
     show();
   }
 
@@ -45,6 +47,7 @@
     root.dataset.theme = root.dataset.theme === "dark" ? "light" : "dark";
   }
 
+  /** @type {{[key: string]: () => void}} */
   const KEYS = {
     ArrowRight: () => go(current() + 1),
     PageDown: () => go(current() + 1),
@@ -59,18 +62,19 @@
 
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.altKey || event.metaKey) return;
-    const space = event.key === " " && !event.target.closest("button, a"); // which it presses
+    const space = event.key === " " && !(/** @type {Element} */ (event.target).closest("button, a")); // which it presses
     const act = space ? KEYS[event.shiftKey ? "ArrowLeft" : "ArrowRight"] : KEYS[event.key];
     if (!act) return;
     event.preventDefault();
     act();
   });
 
+  /** @type {Touch | null} */
   let start = null;
   document.addEventListener("touchstart", ({ touches }) => (start = touches.length === 1 ? touches[0] : null));
   document.addEventListener("touchend", ({ changedTouches: [end] }) => {
     const across = start ? end.clientX - start.clientX : 0;
-    if (Math.abs(across) > 50 && Math.abs(across) > 2 * Math.abs(end.clientY - start.clientY)) {
+    if (start && Math.abs(across) > 50 && Math.abs(across) > 2 * Math.abs(end.clientY - start.clientY)) {
       go(current() - Math.sign(across));
     }
   });

@@ -138,9 +138,13 @@
     tell();
   }
 
-  /** On paper a slider stands at its last position; afterwards it is where it was. */
+  /**
+   * On paper a slider stands at its last position; afterwards it is where it was.
+   * @param {Model[]} models
+   */
   function printLastFrames(models) {
     const sliders = models.filter((model) => model?.get("_model_name") === "IntSliderModel");
+    /** @type {number[]} */
     let kept = [];
     window.addEventListener("beforeprint", () => {
       kept = sliders.map((model) => model.get("value"));

@@ -22,6 +22,7 @@ declare class Stemmer {
   stemWord(word: string): string;
 }
 declare const SECTIONS: [page: string, anchor: string, title: string, keywords: string, text: string][];
+declare const HOVER: { [target: string]: string | undefined };
 declare const DOCUMENTATION_OPTIONS: { LINK_SUFFIX: string };
 declare const Search: {
   output: Element;
