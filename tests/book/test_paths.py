@@ -37,4 +37,4 @@ def test_no_file_of_the_checkout_is_a_link() -> None:
     """Some tools unpack a link as a text file."""
     parts = [part for part in ROOT.iterdir() if part.name not in {"_build", ".venv", ".git"}]
     links = [path for part in parts for path in (part, *part.rglob("*")) if path.is_symlink()]
-    assert links == []
+    assert [path for path in links if "node_modules" not in path.parts] == []  # which npm installs
