@@ -222,16 +222,17 @@ var multiViewLab = (function () {
       this.request = requestAnimationFrame(() => this.frame());
     }
 
-    /** Work for a few milliseconds; the longer a phase takes, the more steps are taken in a frame. */
+    /** Draw, or work for a few milliseconds; the longer a phase takes, the more steps are taken in a frame. */
     frame() {
       if (!this.playing) return;
       const begin = performance.now();
-      const until = this.steps + (this.calm ? Infinity : Math.max(1, Math.floor(this.steps / 60)));
-      while (this.playing && this.steps < until && performance.now() - begin < 10) this.advance();
-      while (this.playing && !this.calm && performance.now() - begin < 12) if (this.measure()) break;
-      if (this.playing && !this.calm && begin >= this.nextDraw) {
+      if (!this.calm && begin >= this.nextDraw) {
         this.page.draw();
         this.nextDraw = begin + Math.max(40, 3 * (performance.now() - begin));
+      } else {
+        const until = this.steps + (this.calm ? Infinity : Math.max(1, Math.floor(this.steps / 60)));
+        while (this.playing && this.steps < until && performance.now() - begin < 10) this.advance();
+        while (this.playing && !this.calm && performance.now() - begin < 12) if (this.measure()) break;
       }
       this.request = requestAnimationFrame(() => this.frame());
     }
