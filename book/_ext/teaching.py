@@ -16,10 +16,11 @@ from __future__ import annotations
 import re
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from docutils import nodes
 from sphinx.application import Sphinx
+from sphinx.domains.std import StandardDomain
 from sphinx.errors import ExtensionError
 from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util.docutils import SphinxDirective
@@ -63,7 +64,8 @@ class FillFigures(SphinxPostTransform):
 
     def picture(self, name: str) -> nodes.image:
         """Find the picture of a figure by the figure's name."""
-        docname, target, *_ = self.env.get_domain("std").anonlabels.get(name, ("", ""))  # type: ignore[attr-defined]
+        labels = cast(StandardDomain, self.env.get_domain("std")).anonlabels
+        docname, target = labels.get(name, ("", ""))[:2]
         chapter = self.env.get_doctree(docname) if docname else nodes.Element()
         for figure in chapter.findall(nodes.figure):
             for image in figure.findall(nodes.image) if target in figure["ids"] else ():
