@@ -1,12 +1,18 @@
 """Set-up of every test: shapes are checked, the slow tests of the built pages come last, all share one browser."""
 
+import os
 import re
 import shutil
+import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import jaxtyping
+import psutil
 import pytest
+from filelock import FileLock
 from jaxtyping import install_import_hook
 
 if TYPE_CHECKING:
@@ -58,6 +64,58 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: "Producer") -> "Sche
             return page_of(nodeid) or super()._split_scope(nodeid)
 
     return ByPage(config, log) if config.getvalue("dist") == "loadscope" else None
+
+
+@pytest.fixture
+def unchecked() -> Iterator[None]:
+    """Leave out the checks of shapes in a long simulation, whose thousands of calls are like those of other tests."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
+
+
+class Build(threading.Thread):
+    """`make book`, beside the tests; of the processes that share these, the first begins and the others wait for it."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(daemon=True)
+        self.built, self.env = folder / "book.built", dict(os.environ)
+        self.make: subprocess.Popen[str] | None = None
+        self.ended = False
+
+    def run(self) -> None:
+        """Build the book, and leave a file with what is to be said of a failure, empty if there is none."""
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+        with FileLock(self.built.with_suffix(".lock")):
+            if not self.built.exists():
+                self.make = subprocess.Popen(["make", "book"], cwd=BOOK.parents[1], env=self.env, **pipes)
+                said = self.make.communicate()[0]
+                if not self.ended:  # else another process that needs the pages begins anew
+                    self.built.write_text(said[-4000:] if self.make.returncode else "", encoding="utf-8")
+
+    def end(self) -> None:
+        """Let no build go on when the tests are at their end."""
+        if self.make and self.make.poll() is None:
+            self.ended = True
+            make = psutil.Process(self.make.pid)
+            for process in [make, *make.children(recursive=True)]:
+                process.terminate()
+            self.join()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def build(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, worker_id: str
+) -> Iterator[Build | None]:
+    """Begin to build the book where its pages are to be tested, so that it is there when other tests are done."""
+    folder = tmp_path_factory.getbasetemp()
+    begun = None
+    if any(BOOK in item.path.parents for item in request.session.items):
+        begun = Build(folder if worker_id == "master" else folder.parent)
+        begun.start()
+    yield begun
+    if begun:
+        begun.end()
 
 
 CHROMIUM = [

@@ -188,6 +188,7 @@ def test_nothing_seen_is_not_nothing_possible():
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize(("L", "n", "hard", "size"), [(3, 500, 0.1, 50.0), (2, 300, 0.1, 50.0), (4, 400, 0.5, 0.4)])
 def test_intervals_cover(L, n, hard, size):
     """Each net is right on a hard input with probability 1/2: true values are known, and covered in 95% of the runs.
@@ -215,6 +216,7 @@ def test_intervals_cover(L, n, hard, size):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("unchecked")
 def test_wrong_verdicts_are_rare():
     """Where the average removes just what is required, one verdict in twenty is wrong, on either side."""
     rng, runs, n, verdicts = np.random.default_rng(0), 400, 600, []

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import scipy
@@ -128,10 +129,11 @@ def _vote_error(knows: Float[np.ndarray, " L"]) -> float:
     count = np.ones(1)  # of the number of nets that are right
     for chance in knows:
         count = np.convolve(count, [1 - chance, chance])
-    loses = [scipy.stats.binom.sf(right - 1, L - 1, 0.5) if right else 1.0 for right in range(L + 1)]
-    return float((count * np.array(loses)).sum())
+    loses = scipy.stats.binom.sf(np.arange(-1, L), L - 1, 0.5)
+    return float((count * loses).sum())
 
 
+@cache
 def _variance_error(L: int) -> float:
     """Return the error on hard inputs of the average of L nets in the world of variance."""
     scale = _NOISE / math.sqrt(L)

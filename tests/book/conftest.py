@@ -3,7 +3,6 @@
 import functools
 import http.server
 import json
-import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +11,6 @@ from typing import Any
 
 import pytest
 import yaml
-from filelock import FileLock
 from playwright.sync_api import Browser, BrowserContext, Page, Request
 
 ROOT = Path(__file__).parents[2]
@@ -47,16 +45,10 @@ SETTLED = """async () => {
 
 
 @pytest.fixture(scope="session", autouse=True)
-def book(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
-    """The built pages, up to date; of the processes that share the tests, the first to come here builds them."""
-    folder = tmp_path_factory.getbasetemp()
-    built = (folder if worker_id == "master" else folder.parent) / "book.built"
-    with FileLock(built.with_suffix(".lock")):
-        if not built.exists():
-            make = ["make", "book"]
-            done = subprocess.run(make, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-            built.write_text(done.stdout[-4000:] if done.returncode else "", encoding="utf-8")
-    if failure := built.read_text(encoding="utf-8"):
+def book(build: Any) -> Path:
+    """The built pages, up to date; see `tests/conftest.py`, where the build begins."""
+    build.join()
+    if failure := build.built.read_text(encoding="utf-8"):
         pytest.fail(f"the book cannot be built\n{failure}", pytrace=False)
     return HTML
 

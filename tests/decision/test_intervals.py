@@ -57,6 +57,7 @@ def test_how_many_more_inputs():
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize(("L", "n"), [(3, 400), (5, 500), (8, 300)])
 def test_verdicts_and_intervals_on_known_worlds(L, n):
     """Of 200 data sets of each world at most 5% are misjudged; intervals over inputs and seeds cover the truth in 90%.

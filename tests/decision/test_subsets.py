@@ -91,6 +91,7 @@ def test_numbers_without_a_net_are_those_of_the_others():
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("unchecked")
 def test_noise_is_what_the_jackknife_sees_of_a_small_sample():
     """Copies of one function with independent noise on each input: other nets differ by the sample of inputs alone."""
     rng = np.random.default_rng(0)

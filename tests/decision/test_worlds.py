@@ -24,6 +24,7 @@ def test_the_nets_at_hand(name, L):
     assert removed(world) == pytest.approx(removed_by(world), abs=2 * Z / math.sqrt(missed))
 
 
+@pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize("name", WORLDS)
 def test_over_nets(name):
     """Errors are averaged over data sets, since the truth is a ratio of expectations."""

@@ -67,12 +67,20 @@ def test_a_cluster_without_workers_ends_the_sweep(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_a_cluster_that_drops_the_cells_in_hand_ends_the_sweep(tmp_path, monkeypatch):
-    write = Cells.write
+def test_a_cluster_that_drops_the_cells_in_hand_ends_the_sweep(tmp_path, log, monkeypatch):  # noqa: F811
+    """It is restarted once a cell is written, while the next one is computed."""
+    write, store = Cells.write, tmp_path / "store"
+    grid = [{"width": [0], "log": [log], "nap": [0.0]}, {"width": list(range(1, 9)), "log": [log], "nap": [3.0]}]
     with cluster(1) as client:
-        monkeypatch.setattr(Cells, "write", lambda *args: (write(*args), client.restart()))
+
+        def write_and_restart(*args):
+            write(*args)
+            monkeypatch.setattr(Cells, "write", write)
+            client.restart(wait_for_workers=False)
+
+        monkeypatch.setattr(Cells, "write", write_and_restart)
         with pytest.raises(
             ConnectionError, match="the Dask cluster has dropped the cells in progress; finished ones are in"
         ):
-            Sweep(area, {"width": list(range(9)), "height": [2]}, store=tmp_path).run("dask", progress=False)
-    assert 1 <= len(list(tmp_path.iterdir())) < 9
+            Sweep(logged, grid, store=store).run("dask", progress=False)
+    assert len(list(store.iterdir())) == 1
