@@ -77,6 +77,8 @@ class Evidence:
         Share of the nets that choose the class of the average.
     scaled : Scaled or None
         After temperature scaling.
+    copies : tuple of tuple of str
+        Names of nets that give the same outputs on all inputs, those that are alike together.
     """
 
     names: tuple[str, ...]
@@ -87,6 +89,7 @@ class Evidence:
     larger: Others | None
     agree_one: Float[np.ndarray, " n"]
     scaled: Scaled | None
+    copies: tuple[tuple[str, ...], ...] = ()
 
 
 def gather(
@@ -125,13 +128,14 @@ def gather(
     scale = read_scale("scale", scale, nets.block(_first(n)))
     counter, scores = SubsetCounter(L, n, seed), ScoreCounter(L, n, k, scale)
     found = {name: [np.zeros((stack.shape[0], n)) for _ in range(3)] for name, stack in beside.items()}
-    agree = np.zeros(n)
+    agree, first = np.zeros(n), np.zeros(L, int)
     for rows in row_blocks(n, (L + sum(stack.shape[0] for stack in beside.values())) * k):
         F, labels = nets.block(rows), y[rows]
         if scale == "probabilities" and F.min() < 0:
             raise ValueError(f"{nets.name} must be logits or probabilities; got probabilities and values below 0")
         counter.add(rows, F, labels)
         scores.add(rows, F, labels)
+        first = _first_alike(F, first)
         chosen = F.mean(0).argmax(-1)
         agree[rows] = (F.argmax(-1) == chosen).mean(0)
         for name, stack in beside.items():
@@ -155,7 +159,20 @@ def gather(
         others.get("larger"),
         agree,
         scaled,
+        tuple(
+            tuple(name for name, one in zip(nets.names, first, strict=True) if one == net)
+            for net in np.flatnonzero(np.bincount(first) > 1)
+        ),
     )
+
+
+def _first_alike(F: Float[np.ndarray, "L b k"], first: Int[np.ndarray, " L"]) -> Int[np.ndarray, " L"]:
+    """Return, for each net, the first one that gives the same outputs here and was alike before."""
+    alike = np.arange(len(F))
+    for net in range(1, len(F)):
+        others = (other for other in range(net) if first[other] == first[net] and alike[other] == other)
+        alike[net] = next((other for other in others if np.array_equal(F[other], F[net])), net)
+    return alike
 
 
 def _first(n: int) -> slice:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from mvtheory.decision.intervals import mean_of, more_inputs, side
@@ -17,7 +18,7 @@ __all__ = ["sentences"]
 
 def sentences(d: Diagnosis) -> list[str]:
     """Return the decisions, one sentence or a few each, in the order of the questions."""
-    found = [_pays(d), _nll(d), *_number(d), *_what_a_student_can(d)]
+    found = [_pays(d), *_copies(d), _nll(d), *_number(d), *_what_a_student_can(d)]
     if d.student is not None:
         found.append(_student(d))
     if d.larger_gain is not None:
@@ -25,6 +26,19 @@ def sentences(d: Diagnosis) -> list[str]:
     if d.gain.value > 0:
         found.append(_cost(d))
     return found
+
+
+def _copies(d: Diagnosis) -> list[str]:
+    """Say which nets are one and the same: a file that was read twice, or a seed that had no effect."""
+    said = [_listed(names) for names in d.evidence.copies]
+    if not said:
+        return []
+    return [f"Copies: nets {'; nets '.join(said)} give the same outputs. Was each trained with a seed of its own?"]
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = [*names[:7], f"{len(names) - 7} more"] if len(names) > 8 else names
+    return f"{', '.join(shown[:-1])} and {shown[-1]}"
 
 
 def _pays(d: Diagnosis) -> str:

@@ -34,6 +34,29 @@ def test_nothing_to_gain():
     assert "Cost:" not in found.words
 
 
+def test_copies_are_told():
+    """Nets that give the same outputs on all inputs, whatever block of these is looked at, and no others."""
+    F, y = VIEWS.F.copy(), VIEWS.y
+    assert "Copies:" not in diagnose(F, y).words
+    F[4], F[5], F[2] = F[0], F[0], F[1]
+    F[5, 0, 0] += 1e-9
+    assert said(diagnose(F, y), "Copies").startswith("Copies: nets 0 and 4; nets 1 and 2 give the same outputs. ")
+    names = dict(zip("abcdef", F[[3, 1, 1, 5, 1, 0]], strict=True))
+    assert said(diagnose(names, y), "Copies").startswith("Copies: nets b, c and e give the same outputs. ")
+    many = said(diagnose(np.stack([F[0, :50]] * 12), y[:50]), "Copies")
+    assert many.startswith("Copies: nets 0, 1, 2, 3, 4, 5, 6 and 5 more give")
+
+
+def test_nets_that_part_on_the_last_of_many_inputs_are_no_copies(monkeypatch):
+    monkeypatch.setattr("mvtheory.decision.inputs._BLOCK", 600)  # numbers: 50 inputs of 6 nets at a time
+    F, y = VIEWS.F.copy(), VIEWS.y
+    F[3], F[4] = F[1], F[1]
+    F[4, -1] += 1
+    assert said(diagnose(F, y), "Copies").startswith("Copies: nets 1 and 3 give the same outputs. ")
+    F[3, :50] += 1  # and on the first of them
+    assert diagnose(F, y).evidence.copies == ()
+
+
 def test_it_says_how_many_inputs_would_decide():
     world = sample("one optimum", L=3, n=60, seed=1)
     found = diagnose(world.F, world.y)
