@@ -4,6 +4,7 @@ import functools
 import http.server
 import json
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -110,6 +111,7 @@ class Visit:
         if self.page.locator("script[type*=widget-view]").count():
             self.page.wait_for_selector("html[data-widgets=alive]")
             self.page.wait_for_timeout(200)  # links between widgets settle
+        self.since = time.monotonic()
 
     def look(self, *, width: int, height: int = 900, scheme: str = "light", media: str = "screen") -> None:
         """Look at the page in a window of another size, in other colours, on a screen or on paper."""
@@ -121,6 +123,11 @@ class Visit:
         self.page.emulate_media(color_scheme=scheme, media=media)
         self.page.wait_for_selector(f"html[data-theme={scheme}]")
         self.page.evaluate(SETTLED)
+        self.since = time.monotonic()
+
+    def rest(self) -> None:
+        """Wait until the page has been looked at in one way for half a second: boxes that scroll get the keyboard."""
+        self.page.wait_for_timeout(max(0.0, 500 - 1000 * (time.monotonic() - self.since)))
 
 
 def new_window(browser: Browser, width: int, dark: bool) -> BrowserContext:

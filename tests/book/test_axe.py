@@ -34,7 +34,7 @@ CONTRAST_OF_EACH_KIND = """() => {
 
 
 def test_axe_finds_nothing(visit: Visit) -> None:
-    visit.page.wait_for_timeout(500)  # boxes that scroll get the keyboard
+    visit.rest()
     axe = Axe()
     visit.page.evaluate(axe.axe_script)
     visit.page.evaluate(CONTRAST_OF_EACH_KIND)

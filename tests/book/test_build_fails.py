@@ -67,16 +67,38 @@ SLOW = CELL.format("import time; time.sleep(6)")
 TIMEOUT = 4  # seconds a cell; five times as many in full mode
 
 
-def test_sound_chapters_are_built_and_a_cell_has_five_times_as_long_in_full_mode(tmp_path: Path) -> None:
+FOLDER, OTHER = "100%20/what? #1/a*[b]c", "100%20/what? #1/a_and_bc"  # a pattern may find the second
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Done]:
+    """A book without a fault, in full mode, in a folder of an odd name."""
+    root = tmp_path_factory.mktemp("sound")
+    for place in (FOLDER, OTHER):
+        (root / place / "book/chapters").mkdir(parents=True)
+        (root / place / "book/chapters/pair.ipynb").write_text("not to be read", encoding="utf-8")
     chapter = FIGURE.format(DRAW) + CLAIM + "\n```{claims-ledger}\n```\n\n```{reproducibility}\n```\n"
-    done = build(tmp_path, TIMEOUT, {"MVTHEORY_FULL": "1"}, index=chapter, slow=SLOW)
+    return root, build(root / FOLDER, TIMEOUT, {"MVTHEORY_FULL": "1"}, index=chapter, slow=SLOW)
+
+
+def test_sound_chapters_are_built_and_a_cell_has_five_times_as_long_in_full_mode(sound: tuple[Path, Done]) -> None:
+    root, done = sound
     assert done.returncode == 0, done.stdout[-5000:]
-    claims = json.loads((tmp_path / "_build/claims.json").read_text(encoding="utf-8"))["claims"]
+    claims = json.loads((root / FOLDER / "_build/claims.json").read_text(encoding="utf-8"))["claims"]
     assert [(claim["id"], claim["predicted"]) for claim in claims] == [("one", [0, None])]
-    page = (tmp_path / "_build/html/index.html").read_text(encoding="utf-8")
+    page = (root / FOLDER / "_build/html/index.html").read_text(encoding="utf-8")
     assert 'id="claim-one"' in page
     assert "≥ 0" in page
     assert "A line that rises from zero to one." in page
+
+
+def test_a_checkout_under_any_name_is_built(sound: tuple[Path, Done]) -> None:
+    root, done = sound
+    assert done.returncode == 0, done.stdout[-5000:]
+    assert (root / FOLDER / "_build/html/index.html").is_file()
+    found = [path for depth in ("*", "*/*", "*/*/*") for path in sorted(root.glob(depth))]
+    names = [path.relative_to(root).as_posix() for path in found]
+    assert names == ["100%20", "100%20/what? #1", *sorted([FOLDER, OTHER])], "written elsewhere"
 
 
 # Books whose faults are found at the same stage of the build, so that each of them is told.

@@ -1,24 +1,11 @@
-"""The book builds wherever its checkout lies, or says why it does not."""
+"""A book says why it does not build where its checkout lies; those that do are in `test_build_fails`."""
 
 import shutil
 import subprocess
 from pathlib import Path
 
 from .conftest import ROOT
-from .test_build_fails import CLAIM, DRAW, FIGURE, build
-
-
-def test_a_checkout_under_any_name_is_built(tmp_path: Path) -> None:
-    folder, other = "100%20/what? #1/a*[b]c", "100%20/what? #1/a_and_bc"  # a pattern may find the second
-    for place in (folder, other):
-        (tmp_path / place / "book/chapters").mkdir(parents=True)
-        (tmp_path / place / "book/chapters/pair.ipynb").write_text("not to be read", encoding="utf-8")
-    done = build(tmp_path / folder, index=FIGURE.format(DRAW) + CLAIM)
-    assert done.returncode == 0, done.stdout[-5000:]
-    assert (tmp_path / folder / "_build/html/index.html").is_file()
-    found = [path for depth in ("*", "*/*", "*/*/*") for path in sorted(tmp_path.glob(depth))]
-    names = [path.relative_to(tmp_path).as_posix() for path in found]
-    assert names == ["100%20", "100%20/what? #1", *sorted([folder, other])], "written elsewhere"
+from .test_build_fails import CLAIM, build
 
 
 def test_a_colon_in_the_path_is_refused_with_the_reason(tmp_path: Path) -> None:

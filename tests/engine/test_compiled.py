@@ -128,13 +128,18 @@ PROCESSORS = [
 def test_other_processors_get_steps_of_their_own(width, name, features):
     """The same tests in a process that may use nothing wider."""
     env = os.environ | {"NUMBA_CPU_NAME": name, "NUMBA_CPU_FEATURES": features}
-    found = "from mvtheory.engine.tiles import VECTOR_BYTES, WIDE; print(VECTOR_BYTES if WIDE else 0)"
     chosen = "zeros or not_finite or no_number or trajectory" + " or any_size or same_bits" * (width != "0")
-    for command, said in [(["-c", found], width), (["-m", "pytest", "-q", __file__, "-k", chosen], " passed")]:
-        done = subprocess.run([sys.executable, *command], env=env, capture_output=True, text=True)
-        assert done.returncode == 0, done.stdout + done.stderr
-        assert said in done.stdout
-        assert " skipped" not in done.stdout
+    code = (
+        f"import sys, pytest; failed = pytest.main(['-q', {__file__!r}, '-k', {chosen!r}])\n"
+        "from mvtheory.engine.tiles import VECTOR_BYTES, WIDE\n"
+        "print('bytes:', VECTOR_BYTES if WIDE else 0)\n"
+        "sys.exit(failed)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"bytes: {width}\n" in done.stdout
+    assert " passed" in done.stdout
+    assert " skipped" not in done.stdout
 
 
 def test_inputs_of_nothing_but_zeros_have_no_gradient(path):

@@ -223,16 +223,18 @@ def test_presets_show_what_their_names_say(name):
         assert low <= rows.error[method] <= high, method
 
 
+@pytest.fixture(scope="module")
+def errors():
+    """Errors of one experiment, by method: the same nets teach both kinds of students."""
+    phases = ["train", "train the average", "distil", "self-distil"]
+    return lab.run(replace(LabSetting(), nets=5, student_steps=300), phases).set_index("method").error
+
+
 @pytest.mark.slow
-def test_the_average_teaches_and_cannot_be_trained():
-    phases = ["train", "train the average", "distil"]
-    errors = lab.run(replace(LabSetting(), nets=5, student_steps=300), phases).set_index("method").error
+def test_the_average_teaches_and_cannot_be_trained(errors):
     assert errors["distilled net"] < 0.02 < 0.35 < errors["trained average"]
 
 
 @pytest.mark.slow
-def test_a_student_of_one_net_holds_two_lotteries():
-    errors = (
-        lab.run(replace(LabSetting(), nets=5, student_steps=300), ["train", "self-distil"]).set_index("method").error
-    )
+def test_a_student_of_one_net_holds_two_lotteries(errors):
     assert 0.15 < errors["self-distilled net"] < 0.32
