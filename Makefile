@@ -25,7 +25,7 @@ PYTEST := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest --n
 check: $(VENV)/.ready
 	$(PYTEST) --ignore tests/book -m "not slow"
 
-# All tests, fast ones first; the first test of the built pages builds them (see tests/book/conftest.py).
+# All tests, fast ones first; the pages are built beside them, before they are tested (see tests/conftest.py).
 test: $(VENV)/.ready chromium
 	$(PYTEST) --no-loadscope-reorder
 
