@@ -14,13 +14,14 @@ from mvtheory._check import check_finite, check_labels
 def to_numpy(name: str, array: Any) -> np.ndarray:
     """Return a list, an array, a data frame or a tensor on any device as a NumPy array, without a copy if possible.
 
-    A list may hold tensors, too; its parts must have one shape.
+    A list may hold tensors, too; its parts must have one shape, and tables one order of their rows and columns. What is
+    masked or missing is refused: it would count as if it were not.
     """
     if isinstance(array, Mapping):
         raise TypeError(f"{name} must be an array or a list; got a {type(array).__name__}")
-    if isinstance(array, list | tuple) and any(
-        isinstance(part, list | tuple) or hasattr(part, "detach") for part in array
-    ):
+    _check_none_missing(name, array)
+    if isinstance(array, list | tuple) and any(map(_is_array, array)):
+        _check_one_order(name, array)
         array = [to_numpy(name, part) for part in array]
         if len({part.shape for part in array}) > 1:
             shapes = ", ".join(str(part.shape) for part in array)
@@ -31,11 +32,68 @@ def to_numpy(name: str, array: Any) -> np.ndarray:
     return np.asarray(array)
 
 
-def check_unmasked(name: str, array: Any) -> Any:
-    """Return an array without masked values, which would count as if they were not masked."""
-    if np.ma.is_masked(array):
-        raise ValueError(f"{name} must have no masked values; got {np.ma.count_masked(array)}: leave these inputs out")
-    return array
+def _is_array(part: Any) -> bool:
+    """Return whether a part of a list is more than a number."""
+    return isinstance(part, list | tuple | np.ma.MaskedArray) or hasattr(part, "detach") or getattr(part, "ndim", 0) > 0
+
+
+def _check_none_missing(name: str, array: Any) -> None:
+    """Raise an error if values are masked, by NumPy, or are pandas.NA; NaN is an output of nets that diverged."""
+    masked = int(np.ma.count_masked(array)) if isinstance(array, np.ma.MaskedArray) else 0
+    if masked:
+        raise ValueError(f"{name} must have no masked values; got {masked}: leave these inputs out")
+    missing = _count_missing(array) if hasattr(array, "isna") else 0
+    if missing:
+        raise ValueError(f"{name} must have no missing values; got {missing} pandas.NA: leave these inputs out")
+
+
+def _count_missing(table: Any) -> int:
+    """Return how many values of a series, a data frame or an array of pandas are NA."""
+    import pandas as pd  # which is there, since it made the table
+
+    columns = [column for _, column in table.items()] if hasattr(table, "columns") else [table]
+    may_be = [column for column in columns if column.dtype == object or not isinstance(column.dtype, np.dtype)]
+    return sum(value is pd.NA for column in may_be for value in column.astype(object))
+
+
+def check_same_rows(names: tuple[str, str], outputs: Any, y: Any) -> None:
+    """Raise an error if outputs [..., n, k] and what belongs to their rows, [n], name these rows and disagree."""
+    named, own = _names_along(outputs, -2), _names_along(y, 0)
+    if named is not None and own is not None and not own.equals(named):
+        raise ValueError(
+            f"{names[1]} must name its rows as {names[0]} does, {list(named[:5])}, in the same order; got "
+            f"{list(own[:5])} (first five). Put one into the order of the other, or give .to_numpy() of both if their "
+            "order is the same"
+        )
+
+
+def check_columns(name: str, outputs: Any, k: int) -> None:
+    """Raise an error if the columns of outputs are numbers other than the classes 0 to ``k - 1`` in their order."""
+    columns = _names_along(outputs, -1)
+    numbers = [] if columns is None else [str(column) for column in columns]
+    if numbers != [str(place) for place in range(k)] and all(number.isdecimal() for number in numbers) and numbers:
+        raise ValueError(f"{name} must have columns for the classes 0 to {k - 1} in this order; got {numbers[:8]}")
+
+
+def _names_along(table: Any, axis: int) -> Any:
+    """Return the names along an axis of a table of pandas or an array of xarray; None where it has none."""
+    if isinstance(table, list | tuple) and table:  # of tables in one order, see `to_numpy`
+        return _names_along(table[0], axis)
+    if hasattr(table, "dims") and hasattr(table, "indexes"):
+        return table.indexes.get(table.dims[axis]) if len(table.dims) >= -axis else None
+    if hasattr(table, "iloc"):
+        return table.axes[axis] if table.ndim >= -axis else None
+    return None
+
+
+def _check_one_order(name: str, parts: Iterable[Any]) -> None:
+    """Raise an error if tables of a list name their rows or columns, and do not do it alike."""
+    for axis, what in ((0, "rows"), (-1, "columns")):
+        named = [index for index in (_names_along(part, axis) for part in parts) if index is not None]
+        for index in named[1:]:
+            if not index.equals(named[0]):
+                wanted, given = list(named[0][:5]), list(index[:5])
+                raise ValueError(f"{name} must name {what} alike in all tables of a list, {wanted}; got {given}")
 
 
 def to_outputs(name: str, array: Any) -> np.ndarray:

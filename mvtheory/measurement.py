@@ -19,7 +19,15 @@ import numpy as np
 import scipy  # its submodules load when first used, which keeps this import cheap
 from jaxtyping import Bool, Float
 
-from mvtheory._arrays import by_draw, check_same_draws, to_labels, to_numpy, to_outputs
+from mvtheory._arrays import (
+    by_draw,
+    check_columns,
+    check_same_draws,
+    check_same_rows,
+    to_labels,
+    to_numpy,
+    to_outputs,
+)
 from mvtheory._check import check_finite, check_int, check_number, check_shape
 
 __all__ = [
@@ -96,9 +104,10 @@ def wrong(logits: Any, y: Any) -> Bool[np.ndarray, "*nets n"]:
     Parameters
     ----------
     logits : array, tensor or nested list of shape [..., n, k]
-        Outputs of the nets (any leading axes) on ``n`` inputs for ``k >= 2`` classes; votes, too.
+        Outputs of the nets (any leading axes) on ``n`` inputs for ``k >= 2`` classes; votes, too. Masked or missing
+        values are refused, and so is a table whose columns are numbers in another order than that of the classes.
     y : array, tensor, list or series of integers, shape [n]
-        True classes, 0 to ``k - 1``.
+        True classes, 0 to ``k - 1``. If both are tables, their rows must have the same names in the same order.
 
     Returns
     -------
@@ -112,6 +121,8 @@ def wrong(logits: Any, y: Any) -> Bool[np.ndarray, "*nets n"]:
     outputs = to_outputs("logits", logits)
     n, k = check_shape("logits", outputs, (..., "n", "k")).values()
     labels = to_labels("y", y, check_int("k (last axis of logits)", k, 2))
+    check_columns("logits", logits, k)
+    check_same_rows(("logits", "y"), logits, y)
     check_shape("y", labels, (n,))
     label = np.broadcast_to(labels[:, None], (*outputs.shape[:-1], 1))
     own = np.take_along_axis(outputs, label, -1)[..., 0]

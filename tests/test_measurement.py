@@ -448,6 +448,64 @@ def test_tables_whose_rows_are_no_draws_are_refused(table, advice, points):
         over_draws(table, points=points)
 
 
+# Three inputs of three classes, which the one net gets right in this order alone.
+RIGHT, TRUE = np.array([[3.0, 1.0, 0.0], [0.0, 2.0, 1.0], [1.0, 0.0, 2.0]]), np.array([0, 1, 2])
+TABLE = pd.DataFrame(RIGHT, index=["a", "b", "c"])
+SERIES = pd.Series(TRUE, index=["a", "b", "c"])
+HIDDEN = np.ma.masked_array(RIGHT, RIGHT == 3)
+
+
+@pytest.mark.parametrize("measure", [wrong, error_rate])
+@pytest.mark.parametrize(
+    ("logits", "y", "match"),
+    [
+        (HIDDEN, TRUE, "logits must have no masked values; got 1"),
+        ([RIGHT, HIDDEN], TRUE, "logits must have no masked values; got 1"),
+        ([[*row] for row in HIDDEN], TRUE, "logits must have no masked values; got 1"),
+        (RIGHT, np.ma.masked_array(TRUE, TRUE > 0), "y must have no masked values; got 2"),
+        (TABLE.astype("Float64").mask(TABLE > 2), TRUE, "logits must have no missing values; got 1 pandas.NA"),
+        (TABLE.astype(object).mask(TABLE > 2, pd.NA), TRUE, "logits must have no missing values; got 1 pandas.NA"),
+        (RIGHT, SERIES.astype("Int64").mask(SERIES > 0), "y must have no missing values; got 2 pandas.NA"),
+        (RIGHT, pd.array([0, None, 2], "Int64"), "y must have no missing values; got 1 pandas.NA"),
+        (TABLE, SERIES[::-1], r"y must name its rows as logits does, \['a', 'b', 'c'\], .* got \['c', 'b', 'a'\]"),
+        (TABLE[::-1], SERIES, r"y must name its rows as logits does, \['c', 'b', 'a'\], .* got \['a', 'b', 'c'\]"),
+        (TABLE, pd.Series(TRUE), r"y must name its rows as logits does, .* got \[0, 1, 2\]"),
+        ([TABLE, TABLE], SERIES[::-1], "y must name its rows as logits does"),
+        ([TABLE, TABLE[::-1]], TRUE, "logits must name rows alike in all tables of a list"),
+        ([TABLE, TABLE[[2, 1, 0]]], TRUE, "logits must name columns alike in all tables of a list"),
+        (
+            TABLE[[2, 1, 0]],
+            SERIES,
+            r"logits must have columns for the classes 0 to 2 in this order; got \['2', '1', '0'\]",
+        ),
+        (TABLE.set_axis(["1", "2", "3"], axis=1), SERIES, "logits must have columns for the classes 0 to 2"),
+        (
+            xr.DataArray(RIGHT, coords={"input": [5, 6, 7]}, dims=["input", "class"]),
+            xr.DataArray(TRUE, coords={"input": [7, 6, 5]}, dims=["input"]),
+            r"y must name its rows as logits does, \[5, 6, 7\]",
+        ),
+    ],
+)
+def test_what_would_be_misread_is_refused(measure, logits, y, match):
+    with refused(ValueError, match):
+        measure(logits, y)
+
+
+def test_tables_that_are_in_order_are_read_by_it():
+    named, whole = (
+        TABLE.set_axis(["cat", "dog", "ox"], axis=1),
+        xr.DataArray(RIGHT[None], dims=["net", "input", "class"]),
+    )
+    for logits, y in (
+        (TABLE, SERIES), (TABLE[::-1], SERIES[::-1]), (TABLE[::-1], TRUE[::-1]), (RIGHT[::-1], SERIES[::-1]),
+        (named, SERIES), (TABLE.astype("Float64"), SERIES.astype("Int64")), ([TABLE, TABLE], SERIES), (whole, SERIES),
+        (np.ma.masked_array(RIGHT), np.ma.masked_array(TRUE)), ([np.ma.masked_array(RIGHT)] * 2, TRUE),
+        ([[*map(np.float64, row)] for row in RIGHT], [*TRUE]),
+    ):  # fmt: skip
+        assert not error_rate(logits, y).any()
+    assert wrong(TABLE.astype("float64").mask(TABLE > 2), TRUE).tolist() == [True, False, False]  # NaN: it diverged
+
+
 def test_masked_values_are_not_read_as_if_they_were_not():
     with refused(ValueError, "values must have no masked values"):
         over_draws(np.ma.masked_array(PIVOTED.to_numpy(), PIVOTED.to_numpy() > 0.35), points=1000)

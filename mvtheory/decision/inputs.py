@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
-from mvtheory._arrays import check_unmasked, to_labels, to_outputs
+from mvtheory._arrays import to_labels, to_numpy, to_outputs
 from mvtheory._check import check_choice, check_int, check_shape
 
 __all__ = ["MASKED", "SCALES", "Stack", "check_sizes", "read_labels", "read_scale", "read_stack", "row_blocks"]
@@ -114,13 +114,13 @@ def read_stack(name: str, outputs: Any, like: Stack | None = None) -> Stack:
     elif isinstance(outputs, list | tuple):
         names, parts = tuple(map(str, range(len(outputs)))), list(outputs)
     else:
-        whole = to_outputs(name, check_unmasked(name, outputs))
+        whole = to_outputs(name, outputs)
         check_shape(name, whole, ("nets", "n", "k"))
         return Stack(name, tuple(whole), tuple(map(str, range(len(whole)))))
     if not parts:
         raise ValueError(f"{name} must hold at least one net; got none")
     parts, axes = _aligned(name, names, parts, like)
-    nets = tuple(to_outputs(name, check_unmasked(name, part)) for part in parts)
+    nets = tuple(to_outputs(name, part) for part in parts)
     for label, net in zip(names, nets, strict=True):
         if net.ndim != 2:
             shape = (len(nets), *net.shape)
@@ -185,9 +185,9 @@ def read_labels(
     ValueError, TypeError
         If a label is missing or no class, or there are not `n`; if a series names other inputs.
     """
-    y = _by_name(name, y, classes, inputs) if hasattr(y, "iloc") else check_unmasked(name, y)
+    y = _by_name(name, y, classes, inputs) if hasattr(y, "iloc") else y
     categories = getattr(y, "categories", getattr(getattr(y, "dtype", None), "categories", None))
-    labels = y.detach().cpu().numpy() if hasattr(y, "detach") else np.asarray(y)
+    labels = to_numpy(name, y)
     if labels.ndim == 2 and labels.shape[1] == k > 1 and labels.dtype.kind in "biuf":
         if not (((labels == 0) | (labels == 1)).all() and (labels.sum(1) == 1).all()):
             raise ValueError(f"{name} must have one 1 in each row, and zeros, if it has {k} columns")

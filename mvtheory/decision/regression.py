@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from mvtheory._arrays import check_unmasked, to_numpy, to_outputs
+from mvtheory._arrays import to_numpy, to_outputs
 from mvtheory._check import check_finite, check_int, check_shape
 from mvtheory.decision.intervals import mean_of, ratio_of, side, widened
 from mvtheory.measurement import Estimate
@@ -92,11 +92,11 @@ def diagnose_regression(means: Any, y: Any, variances: Any = None, *, worth: flo
     >>> [float(e.value) for e in found.mse]
     [1.0, 0.0]
     """
-    mu = check_finite("means", to_outputs("means", check_unmasked("means", means)).astype(float))
+    mu = check_finite("means", to_outputs("means", means).astype(float))
     L, n = check_shape("means", mu, ("L", "n")).values()
     check_int("L (first axis of means)", L, 2)
     check_int("n (second axis of means)", n, 2)
-    target = check_finite("y", to_numpy("y", check_unmasked("y", y)).astype(float))
+    target = check_finite("y", to_numpy("y", y).astype(float))
     check_shape("y", target, (n,))
     errors = ((mu - target) ** 2).mean(0)
     spread = mu.var(0, ddof=1)  # between nets
@@ -107,7 +107,7 @@ def diagnose_regression(means: Any, y: Any, variances: Any = None, *, worth: flo
                for part in others]  # fmt: skip
     nll: tuple[Estimate, ...] = ()
     if variances is not None:
-        sigma = check_finite("variances", to_outputs("variances", check_unmasked("variances", variances)).astype(float))
+        sigma = check_finite("variances", to_outputs("variances", variances).astype(float))
         check_shape("variances", sigma, (L, n))
         if sigma.min() <= 0:
             raise ValueError(f"variances must be > 0; got {sigma.min()}")

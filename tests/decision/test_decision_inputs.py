@@ -133,6 +133,11 @@ def test_masked_values_are_not_read_as_if_they_were_not():
         with refused(ValueError, f"{name} must have no masked values; got "):
             diagnose(given, y)
     assert values(diagnose(np.ma.masked_array(F), Y)) == values(diagnose(F, Y))
+    labels = pd.Series(Y, dtype="Int64").mask(Y == 2)
+    outputs = {name: table.astype("Float64").mask(table > 2) for name, table in frames(F).items()}
+    for given, y, name in ((F, labels, "y"), (outputs, NAMES[Y], "logits")):
+        with refused(ValueError, f"{name} must have no missing values; got .* pandas.NA"):
+            diagnose(given, y)
 
 
 def test_a_masked_class_is_never_chosen():
