@@ -8,7 +8,7 @@ import numpy as np
 import torch
 import torch.nn.functional as nnf
 import xarray as xr
-from jaxtyping import Float, Int
+from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from mvtheory._check import check_int
@@ -93,14 +93,16 @@ class PhotoNets(Experiment):
         x, y = _pixels(data.train_images[chosen]), data.train_y[chosen]
         x_test, y_test = _pixels(data.test_images[: self.test]), data.test_y[: self.test]
         histories = [_by_epoch(seed, x, y, x_test, self.epochs) for seed in range(self.seeds)]
-        return labelled({
-            "nets": ("seed input class", torch.stack([history[-1] for history in histories])),
-            "checkpoints": ("seed input class", torch.stack(histories[0][-self.seeds :])),
-            "label": ("input", y_test),
-        })
+        return labelled(
+            {
+                "nets": ("seed input class", torch.stack([history[-1] for history in histories])),
+                "checkpoints": ("seed input class", torch.stack(histories[0][-self.seeds :])),
+                "label": ("input", y_test),
+            }
+        )
 
 
-def _pixels(images: Int[Tensor, "n 28 28"]) -> Float[Tensor, "n 1 28 28"]:
+def _pixels(images: UInt8[Tensor, "n 28 28"]) -> Float[Tensor, "n 1 28 28"]:
     return images[:, None].float() / 255
 
 
