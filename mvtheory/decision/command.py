@@ -18,7 +18,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from mvtheory.decision.files import read_file_labels, read_file_outputs
+from mvtheory.decision.files import needs_pyarrow, read_file_labels, read_file_outputs
 from mvtheory.diagnose import Diagnosis, diagnose
 
 __all__ = ["STATUS", "main"]
@@ -98,4 +98,5 @@ def _save(found: Diagnosis, path: Path) -> None:
     elif path.suffix == ".csv":
         found.to_frame().to_csv(path, index=False)
     else:
-        found.to_frame().to_parquet(path, index=False)
+        with needs_pyarrow():
+            found.to_frame().to_parquet(path, index=False)

@@ -3,6 +3,7 @@
 import html.parser
 import json
 import re
+import sys
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -173,6 +174,16 @@ def test_what_is_saved(files, suffix):
     if suffix != ".html":
         saved = pd.read_csv(path) if suffix == ".csv" else pd.read_parquet(path)
         pd.testing.assert_frame_equal(saved, diagnose(NETS, WORLD.y).to_frame(), check_dtype=False)
+
+
+@pytest.mark.parametrize("arguments", [["F.parquet"], ["all.npz", "--save", "r.parquet"]])
+def test_without_pyarrow_it_is_said_what_to_install(files, capsys, monkeypatch, arguments):
+    monkeypatch.chdir(files)
+    for name in ("pyarrow", "fastparquet"):
+        monkeypatch.setitem(sys.modules, name, None)
+    assert main(["diagnose", *arguments]) == 2
+    message = "mvtheory diagnose: files that end in .parquet need pyarrow: pip install 'mvtheory[parquet]'\n"
+    assert capsys.readouterr().err == message
 
 
 def test_the_pictures_show_the_numbers():
