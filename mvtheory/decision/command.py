@@ -78,6 +78,9 @@ def _diagnosed(options: argparse.Namespace) -> Diagnosis:
     outputs, labels = read_file_outputs(options.outputs)
     if options.labels:
         labels = read_file_labels(options.labels)
+        inputs = outputs.shape[1] if hasattr(outputs, "shape") else len(next(iter(outputs.values())))
+        if options.labels.suffix == ".csv" and len(labels) == inputs - 1:
+            raise ValueError(f"{options.labels} must begin with the name of its column; got one label less than inputs")
     if labels is None:
         raise ValueError(f"--labels must be given: {options.outputs} has no y")
     others = {
