@@ -2,7 +2,6 @@
 
 from typing import Literal
 
-import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser
