@@ -261,7 +261,9 @@ def _positions(name: str, labels: np.ndarray, classes: Sequence[Any], k: int) ->
 def read_scale(name: str, scale: str | None, block: Float[np.ndarray, "L b k"]) -> str:
     """Return what outputs are: as told, or probabilities if all are in [0, 1] and each net's sum to 1."""
     if scale is not None:
-        return str(check_choice(name, scale, SCALES))
+        if check_choice(name, scale, SCALES) == "probabilities" and block.min() < 0:
+            raise ValueError(f"{name} must be 'logits', or left out, where outputs are below 0; got {scale!r}")
+        return scale
     within = block.min() >= 0 and np.abs(block.sum(-1) - 1).max() < 2e-2
     return SCALES[int(within)]
 

@@ -200,6 +200,15 @@ def test_the_scale_is_found_from_values():
 
 
 @pytest.mark.slow
+def test_outputs_below_zero_are_no_probabilities():
+    p = np.exp(F) / np.exp(F).sum(-1, keepdims=True)
+    assert diagnose(p, Y, scale="probabilities").evidence.scale == "probabilities"
+    for nets, students in ((F, None), (p, F[:1])):
+        with refused(ValueError, "scale must be 'logits', or left out, where outputs are below 0; got 'probabilities'"):
+            diagnose(nets, Y, students, scale="probabilities")
+    assert values(diagnose(p, Y, F[:1])) == values(diagnose(p, Y))  # left out, each is read as what it is
+
+
 def test_outputs_on_the_disk_are_not_taken_into_memory(tmp_path):
     """As doubles they would be 128 MB; what is kept by input is a few MB."""
     rng = np.random.default_rng(0)
