@@ -20,6 +20,7 @@ SHORT = [
     "09-structure",
     "11-regime",
     "12-scale",
+    "13-practice",
     "15-photographs",
 ]
 

@@ -299,7 +299,11 @@ def test_without_errors_there_is_no_verdict():
         ({"logits": np.zeros((1, 4, 3))}, ValueError, r"L \(first axis of logits\) .* >= 2; got 1"),
         ({"logits": np.zeros((4, 3))}, ValueError, r"logits must have shape \[nets, n, k\] .*; got \(4, 3\)"),
         ({"logits": np.zeros((2, 1, 3)), "y": np.zeros(1, int)}, ValueError, r"n \(second axis .* >= 2; got 1"),
-        ({"logits": np.zeros((2, 4, 1)), "y": np.zeros(4, int)}, ValueError, r"k \(last axis .* >= 2; got 1"),
+        (
+            {"logits": np.zeros((2, 4, 1)), "y": np.zeros(4, int)},
+            ValueError,
+            "logits must have a column for each class",
+        ),
         (
             {"logits": np.full((2, 4, 3), np.nan)},
             ValueError,

@@ -18,7 +18,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from mvtheory.decision.files import read_file_labels, read_file_outputs
+from mvtheory.decision.files import needs_pyarrow, read_file_labels, read_file_outputs
 from mvtheory.diagnose import Diagnosis, diagnose
 
 __all__ = ["STATUS", "main"]
@@ -78,6 +78,9 @@ def _diagnosed(options: argparse.Namespace) -> Diagnosis:
     outputs, labels = read_file_outputs(options.outputs)
     if options.labels:
         labels = read_file_labels(options.labels)
+        inputs = outputs.shape[1] if hasattr(outputs, "shape") else len(next(iter(outputs.values())))
+        if options.labels.suffix == ".csv" and len(labels) == inputs - 1:
+            raise ValueError(f"{options.labels} must begin with the name of its column; got one label less than inputs")
     if labels is None:
         raise ValueError(f"--labels must be given: {options.outputs} has no y")
     others = {
@@ -98,4 +101,5 @@ def _save(found: Diagnosis, path: Path) -> None:
     elif path.suffix == ".csv":
         found.to_frame().to_csv(path, index=False)
     else:
-        found.to_frame().to_parquet(path, index=False)
+        with needs_pyarrow():
+            found.to_frame().to_parquet(path, index=False)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-__all__ = ["SUFFIXES", "read_file_labels", "read_file_outputs"]
+__all__ = ["SUFFIXES", "needs_pyarrow", "read_file_labels", "read_file_outputs"]
 
 #: Suffixes of files that can be read.
 SUFFIXES = (".npy", ".npz", ".csv", ".parquet")
@@ -86,6 +88,15 @@ def read_file_labels(path: Path) -> Any:
     return table[names[0]] if table.index.name in _INPUTS else table[names[0]].to_numpy()
 
 
+@contextmanager
+def needs_pyarrow() -> Iterator[None]:
+    """Say what to install where pandas cannot read or write .parquet."""
+    try:
+        yield
+    except ImportError as error:
+        raise ImportError("files that end in .parquet need pyarrow: pip install 'mvtheory[parquet]'") from error
+
+
 def _of_one(path: Path) -> Any:
     """Return the outputs of one net."""
     if path.suffix == ".npz":
@@ -103,7 +114,8 @@ def _suffix(path: Path) -> str:
 def _table(path: Path) -> Any:
     import pandas as pd
 
-    table = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
+    with needs_pyarrow():
+        table = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
     unnamed = [name for name in table if re.fullmatch(r"Unnamed: \d+", str(name))]
     table = table.drop(columns=unnamed)  # row numbers, as pandas writes them by default
     inputs = next((name for name in _INPUTS if name in table), None)

@@ -111,8 +111,9 @@ def read_stack(name: str, outputs: Any, like: Stack | None = None) -> Stack:
     """
     if isinstance(outputs, Mapping):
         names, parts = tuple(map(str, outputs)), list(outputs.values())
-    elif isinstance(outputs, list | tuple):
-        names, parts = tuple(map(str, range(len(outputs)))), list(outputs)
+    elif isinstance(outputs, list | tuple | Iterator):
+        outputs = list(outputs)
+        names, parts = tuple(map(str, range(len(outputs)))), outputs
     else:
         whole = to_outputs(name, outputs)
         check_shape(name, whole, ("nets", "n", "k"))
@@ -171,7 +172,8 @@ def read_labels(
     name : str
         Name of the argument.
     y : array, tensor, list, series
-        Integers of any width; strings; pandas categories; booleans of two classes; or rows with a one at the class.
+        Integers of any width; strings; pandas categories; booleans of two classes; or rows with a one at the class. One
+        column, as tables of labels have it, is read as well.
     n, k : int
         Inputs and classes.
     classes : sequence, optional
@@ -185,6 +187,8 @@ def read_labels(
     ValueError, TypeError
         If a label is missing or no class, or there are not `n`; if a series names other inputs.
     """
+    if hasattr(y, "columns") and len(y.columns) == 1:
+        y = y.iloc[:, 0]
     y = _by_name(name, y, classes, inputs) if hasattr(y, "iloc") else y
     categories = getattr(y, "categories", getattr(getattr(y, "dtype", None), "categories", None))
     labels = to_numpy(name, y)
@@ -192,6 +196,10 @@ def read_labels(
         if not (((labels == 0) | (labels == 1)).all() and (labels.sum(1) == 1).all()):
             raise ValueError(f"{name} must have one 1 in each row, and zeros, if it has {k} columns")
         labels, classes, categories = labels.argmax(1), None, None  # places, whatever the classes are called
+    if hasattr(y, "columns") and labels.ndim == 2:
+        raise ValueError(f"{name} must be one column of labels; got columns {list(y.columns)[:8]}: choose one")
+    labels = labels[:, 0] if labels.ndim == 2 and labels.shape[1] == 1 else labels
+    check_shape(name, labels, (n,))
     if classes is None and categories is not None and len(categories) == k:
         classes = tuple(categories)
     if labels.dtype.kind == "b" and k == 2:
@@ -203,9 +211,7 @@ def read_labels(
                 f"{name} must name all {k} classes, so that their order is known, or classes must be given; "
                 f"got {len(classes)} names"
             )
-    labels = to_labels(name, labels, k) if classes is None else _positions(name, labels, classes, k)
-    check_shape(name, labels, (n,))
-    return labels
+    return to_labels(name, labels, k) if classes is None else _positions(name, labels, classes, k)
 
 
 def _by_name(name: str, y: Any, classes: Sequence[Any] | None, inputs: Any) -> Any:
@@ -255,7 +261,9 @@ def _positions(name: str, labels: np.ndarray, classes: Sequence[Any], k: int) ->
 def read_scale(name: str, scale: str | None, block: Float[np.ndarray, "L b k"]) -> str:
     """Return what outputs are: as told, or probabilities if all are in [0, 1] and each net's sum to 1."""
     if scale is not None:
-        return str(check_choice(name, scale, SCALES))
+        if check_choice(name, scale, SCALES) == "probabilities" and block.min() < 0:
+            raise ValueError(f"{name} must be 'logits', or left out, where outputs are below 0; got {scale!r}")
+        return scale
     within = block.min() >= 0 and np.abs(block.sum(-1) - 1).max() < 2e-2
     return SCALES[int(within)]
 
@@ -265,4 +273,8 @@ def check_sizes(stack: Stack, *, low: int) -> None:
     L, n, k = stack.shape
     check_int(f"L (first axis of {stack.name})", L, low)
     check_int(f"n (second axis of {stack.name})", n, 2)
-    check_int(f"k (last axis of {stack.name})", k, 2)
+    if k < 2:
+        raise ValueError(
+            f"{stack.name} must have a column for each class; got one. Of two classes, give the probabilities of both: "
+            "1 - p and p"
+        )

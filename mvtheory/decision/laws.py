@@ -134,8 +134,9 @@ def fit_laws(
         return None
     weights = np.random.default_rng(seed).standard_exponential((_REPLICATES, n))
     replicates = weights @ by_size.T / weights.sum(1, keepdims=True)
-    fits, more = _fit(np.vstack([curve, replicates])), _fit(without)
-    gain = 1 - np.vstack([curve, replicates])[:, -1] / curve[0]
+    curves = np.vstack([curve, replicates])
+    fits, more = _fit(curves), _fit(without)
+    gain = 1 - curves[:, -1] / curves[:, 0]
 
     def spread(over_inputs: np.ndarray, by_net: np.ndarray) -> float:
         """Return the half-width over inputs and seeds."""

@@ -29,7 +29,7 @@ thead th { font-weight: bold; }
 td { white-space: nowrap; }
 .scroll { overflow-x: auto; }
 svg { max-width: 100%; height: auto; }
-@media (prefers-color-scheme: dark) { body { color: #ddd; background: #121212; } }
+@media (prefers-color-scheme: dark) { body { color: #ddd; background: #121212; } svg { filter: brightness(1.1); } }
 """
 
 

@@ -142,6 +142,8 @@ def _student(d: Diagnosis) -> str:
     said = f"Student given: {d.student_verdict}. {retained}."
     if d.retained is None:
         return said + " A teacher that is no better than one net has nothing to teach."
+    if d.student_verdict == "inconclusive":
+        said += f" {_more(d.retained, 0.5, d.n)}"
     same, one = float(students.agree.mean()), float(e.agree_one.mean())
     saved = ~e.subsets.average_errs & (e.subsets.by_size[0] > 0)  # the average is right where some net errs
     kept = float(1 - students.errs[:, saved].mean()) if saved.any() else math.nan
@@ -165,9 +167,10 @@ def _larger(d: Diagnosis) -> str:
     assert d.larger_nll_gain is not None
     error = side(d.larger_gain, 0.0, "the ensemble is better", "the larger net is better")
     nll = side(d.larger_nll_gain, 0.0, "the ensemble is better", "the larger net is better")
-    return (
+    said = (
         f"Larger net: by error, {error} (difference {d.larger_gain}); by NLL, {nll} (difference {d.larger_nll_gain})."
     )
+    return f"{said} {_more(d.larger_gain, 0.0, d.n)}" if error == "inconclusive" else said
 
 
 def _cost(d: Diagnosis) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import cycle
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
@@ -49,7 +51,7 @@ def relative_errors(found: Mapping[str, Diagnosis]) -> Figure:
     fig, ax = figure(height=3.7)
     sizes, red = np.arange(1, 11), COLOURS["ensemble"]
     ax.plot(sizes, 0.5 ** (sizes - 1), color=COLOURS["theory"], lw=5, alpha=0.3)
-    for (name, d), mark in zip(found.items(), "os^v<D", strict=False):
+    for (name, d), mark in zip(found.items(), cycle("os^v<DP"), strict=False):
         if d.removed is None:
             raise ValueError(f"found must hold diagnoses of nets that err; got {name!r} without an error")
         e = [error.value / d.errors[0].value for error in d.errors]
@@ -75,45 +77,53 @@ def verdicts(found: Mapping[str, Diagnosis]) -> Figure:
     return fig
 
 
-# Boxes of the flow chart: centre, width, text, whether it is an answer. Arrows: from, to, the word beside them.
-_BOXES = {
-    "test": (0.30, 0.93, 0.50, "Does averaging remove enough\nerrors of 2 to 5 nets?", False),
-    "more": (0.86, 0.93, 0.25, "more inputs,\nmore seeds", True),
-    "nll": (0.84, 0.66, 0.28, "Does the\nNLL fall?", False),
-    "scale": (0.84, 0.42, 0.28, "fit temperatures:\nis a gain left?", False),
-    "one": (0.84, 0.10, 0.28, "one net; if yes,\nan ensemble", True),
-    "cost": (0.30, 0.70, 0.50, "Can you pay L times the cost\nof each prediction?", False),
-    "larger": (0.155, 0.44, 0.27, "Is one larger net\nas good?", False),
-    "ensemble": (0.155, 0.10, 0.27, "ensemble; if yes,\nthe larger net", True),
-    "student": (0.49, 0.44, 0.29, "Does a student\nkeep the gain?", False),
-    "distil": (0.49, 0.10, 0.29, "student; if not,\nsee the table", True),
+# The flow chart. A question begins with the line of the report that answers it; boxes are centre, width, height, text.
+_QUESTIONS = {
+    "ensemble": (0.33, 0.94, 0.66, 0.11, "Ensemble: do averages of 2 to 5\nnets remove enough errors?"),
+    "cost": (0.33, 0.74, 0.66, 0.11, "Cost: can you pay for all nets\nat each prediction?"),
+    "nll": (0.84, 0.52, 0.31, 0.17, "NLL: is a gain\nleft after\ntemperatures?"),
+    "larger": (0.155, 0.52, 0.31, 0.17, "Larger net:\nis it as good?"),
+    "student": (0.4975, 0.52, 0.31, 0.17, "Student given:\ndoes it retain\nmost?"),
 }
-_ARROWS = [
-    ("test", "more", "unsure"), ("test", "cost", "yes"), ("test", "nll", "no"),
-    ("nll", "scale", "yes"), ("scale", "one", "no"),
-    ("cost", "larger", "yes"), ("cost", "student", "no"), ("larger", "ensemble", "no"), ("student", "distil", "yes"),
-]  # fmt: skip
+_ANSWERS = {  # below a question: its left edge, then what follows from each answer
+    "larger": (0.0, "no:\nensemble", "yes:\nlarger net"),
+    "student": (0.3425, "yes:\nstudent", "no:\nthe table"),
+    "nll": (0.685, "yes:\nensemble", "no:\none net"),
+}
+_ARROWS = [  # points along the way, the word and where it stands
+    ([(0.66, 0.94), (0.72, 0.94)], "", (0, 0)),
+    ([(0.155, 0.885), (0.155, 0.795)], "yes", (0.205, 0.84)),
+    ([(0.6, 0.885), (0.6, 0.84), (0.84, 0.84), (0.84, 0.605)], "no", (0.72, 0.863)),
+    ([(0.155, 0.685), (0.155, 0.605)], "yes", (0.205, 0.645)),
+    ([(0.4975, 0.685), (0.4975, 0.605)], "no", (0.54, 0.645)),
+]
 
 
 def flowchart() -> Figure:
     """Draw the way from a few nets to a decision; blue boxes are questions, red ones answers."""
-    fig, ax = figure(height=4.2)
-    for x, y, width, text, answer in _BOXES.values():
-        colour = COLOURS["ensemble" if answer else "single"]
-        box = FancyBboxPatch(
-            (x - width / 2, y - 0.055), width, 0.11, boxstyle="round,pad=0.012", fc="none", ec=colour, lw=1.5
-        )
-        ax.add_patch(box)
-        ax.text(x, y, text, ha="center", va="center", fontsize=8.5)
-    for start, end, word in _ARROWS:
-        (x0, y0, w0, *_), (x1, y1, w1, *_) = _BOXES[start], _BOXES[end]
-        beside = abs(y0 - y1) < 0.1 or (start == "test" and end == "nll")
-        tail = (x0 + w0 / 2 + 0.012, y0 - (0.03 if end == "nll" else 0)) if beside else (x1, y0 - 0.067)
-        head = (x1 - w1 / 2 - 0.012, y1) if beside else (x1, y1 + 0.067)
-        ax.annotate("", head, tail, arrowprops={"arrowstyle": "->", "color": INK, "lw": 1.2})
-        place = (tail[0] + head[0]) / 2, (tail[1] + head[1]) / 2 + 0.012
-        ax.annotate(word, place, (0, 3) if end == "more" else (4, 0), textcoords="offset points", fontsize=7.5,
-                    ha="center" if end == "more" else "left")  # fmt: skip
-    ax.set(xlim=(0, 1), ylim=(0, 1))
+    fig, ax = figure(height=5.2)
+    ax.set(xlim=(-0.005, 1.005), ylim=(0.07, 1))
     ax.axis("off")
+    for box in _QUESTIONS.values():
+        _box(ax, *box, COLOURS["single"])
+    _box(ax, 0.86, 0.94, 0.28, 0.11, "unsure: more\ninputs or nets", COLOURS["ensemble"])
+    for left, first, second in _ANSWERS.values():
+        for y, text in ((0.31, first), (0.14, second)):
+            _box(ax, left + 0.19, y, 0.24, 0.12, text, COLOURS["ensemble"])
+            _arrow(ax, [(left + 0.03, 0.435), (left + 0.03, y), (left + 0.07, y)])
+    for points, word, place in _ARROWS:
+        _arrow(ax, points)
+        ax.text(*place, word, ha="center", va="center", fontsize=11)
     return fig
+
+
+def _box(ax: Axes, x: float, y: float, width: float, height: float, text: str, colour: str) -> None:
+    corner = x - width / 2, y - height / 2
+    ax.add_patch(FancyBboxPatch(corner, width, height, "round,pad=0,rounding_size=0.02", fc="none", ec=colour, lw=1.5))
+    ax.text(x, y, text, ha="center", va="center", fontsize=11)
+
+
+def _arrow(ax: Axes, points: Sequence[tuple[float, float]]) -> None:
+    *_, before, end = points
+    ax.plot(*zip(*points[:-1], strict=True), color=INK, lw=1.2)
+    ax.annotate("", end, before, arrowprops={"arrowstyle": "->", "color": INK, "lw": 1.2, "shrinkA": 0, "shrinkB": 0})

@@ -3,6 +3,7 @@
 import html.parser
 import json
 import re
+import sys
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -37,6 +38,7 @@ def files(tmp_path):
     np.savez(tmp_path / "all.npz", **NETS, y=WORLD.y)
     np.save(tmp_path / "y.npy", WORLD.y)
     pd.DataFrame({"y": WORLD.y}).to_csv(tmp_path / "y.csv")
+    pd.DataFrame(WORLD.y).to_csv(tmp_path / "bare.csv", header=False, index=False)
     table(NETS).to_csv(tmp_path / "F.csv")
     table(NETS).reset_index(drop=True).to_parquet(tmp_path / "F.parquet")
     (tmp_path / "nets").mkdir()
@@ -111,6 +113,8 @@ def test_exit_status(tmp_path):
         (["F.txt"], "files must end in .npy, .npz, .csv, .parquet; got"),
         (["none.npy", "--labels", "y.npy"], "No such file"),
         (["F.npy", "--labels", "F.npz"], "must hold one array, or one named y or labels; got net0"),
+        (["F.npz", "--labels", "bare.csv"], "bare.csv must begin with the name of its column; got one label less"),
+        (["F.npy", "--labels", "bare.csv"], "bare.csv must begin with the name of its column; got one label less"),
         (["F.npy", "--labels", "y.npy", "--save", "r.pdf"], "--save must end in .html, .csv or .parquet"),
         (["F.npy", "--labels", "y.npy", "--worth", "2"], "worth must be a finite number"),
     ],
@@ -173,6 +177,16 @@ def test_what_is_saved(files, suffix):
     if suffix != ".html":
         saved = pd.read_csv(path) if suffix == ".csv" else pd.read_parquet(path)
         pd.testing.assert_frame_equal(saved, diagnose(NETS, WORLD.y).to_frame(), check_dtype=False)
+
+
+@pytest.mark.parametrize("arguments", [["F.parquet"], ["all.npz", "--save", "r.parquet"]])
+def test_without_pyarrow_it_is_said_what_to_install(files, capsys, monkeypatch, arguments):
+    monkeypatch.chdir(files)
+    for name in ("pyarrow", "fastparquet"):
+        monkeypatch.setitem(sys.modules, name, None)
+    assert main(["diagnose", *arguments]) == 2
+    message = "mvtheory diagnose: files that end in .parquet need pyarrow: pip install 'mvtheory[parquet]'\n"
+    assert capsys.readouterr().err == message
 
 
 def test_the_pictures_show_the_numbers():

@@ -47,6 +47,10 @@ def test_any_container(given):
     assert values(diagnose(given, y)) == pytest.approx(values(diagnose(F, Y)), rel=1e-5)
 
 
+def test_a_generator_is_a_list():
+    assert values(diagnose((part for part in F), Y)) == values(diagnose(F, Y))
+
+
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_half_precision(dtype):
     half = torch.tensor(F, dtype=dtype)
@@ -76,6 +80,10 @@ def test_a_memory_map(tmp_path):
         pd.Categorical(NAMES[Y], categories=NAMES),
         pd.Series(NAMES[Y], dtype="category"),
         pd.Categorical.from_codes(Y, categories=[7, 3, 5]),
+        Y[:, None],
+        NAMES[Y][:, None],
+        pd.DataFrame({"label": NAMES[Y]}),
+        pd.DataFrame({"label": pd.Categorical.from_codes(Y, categories=[7, 3, 5])}),
     ],
 )
 def test_any_labels(y):
@@ -159,6 +167,7 @@ def test_a_masked_class_is_never_chosen():
         ({**frames(F[:2]), "c": frames(F)["net 0"].drop(columns="dog")}, "same classes .* net 'c' lacks 'dog'"),
         ({**frames(F[:2]), "c": frames(F)["net 0"].drop(index=7)}, "same inputs .* net 'c' lacks .*7"),
         ({**frames(F[:2]), "c": frames(F)["net 0"].assign(ox=1.0)}, "same classes .* net 'c' adds 'ox'"),
+        (F[..., :1], "logits must have a column for each class; got one. Of two classes, .* 1 - p and p"),
         ([], "logits must hold at least one net; got none"),
         (np.where(np.arange(3) == 1, np.inf, F), "logits must be finite, .*; got 360 bad values, the first in net '0'"),
         ([F[0], np.full((90, 3), -np.inf)], "logits must have a finite value .* got 90 bad values, .* net '1'"),
@@ -177,6 +186,8 @@ def test_what_is_missing_is_named(given, message):
         (NAMES[Y], ("cat", "dog"), "classes must be 3, one for each output; got 2"),
         (2 * np.eye(3)[Y], None, "y must have one 1 in each row"),
         (Y[:80], None, r"y must have shape \[90\]"),
+        (np.stack([NAMES[Y]] * 2, -1), None, r"y must have shape \[90\] .*; got \(90, 2\)"),
+        (pd.DataFrame({"id": Y, "label": NAMES[Y]}), None, r"y must be one column .*; got columns \['id', 'label'\]"),
     ],
 )
 def test_labels_that_are_none(y, classes, message):
@@ -194,6 +205,15 @@ def test_the_scale_is_found_from_values():
 
 
 @pytest.mark.slow
+def test_outputs_below_zero_are_no_probabilities():
+    p = np.exp(F) / np.exp(F).sum(-1, keepdims=True)
+    assert diagnose(p, Y, scale="probabilities").evidence.scale == "probabilities"
+    for nets, students in ((F, None), (p, F[:1])):
+        with refused(ValueError, "scale must be 'logits', or left out, where outputs are below 0; got 'probabilities'"):
+            diagnose(nets, Y, students, scale="probabilities")
+    assert values(diagnose(p, Y, F[:1])) == values(diagnose(p, Y))  # left out, each is read as what it is
+
+
 def test_outputs_on_the_disk_are_not_taken_into_memory(tmp_path):
     """As doubles they would be 128 MB; what is kept by input is a few MB."""
     rng = np.random.default_rng(0)

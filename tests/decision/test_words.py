@@ -121,3 +121,16 @@ def test_a_sample_of_averages_is_said():
     few = diagnose(F[:5], y)
     assert "a sample" not in str(few)
     assert len(found.errors) == 20
+
+
+def test_how_many_inputs_would_decide_on_students_and_larger_nets():
+    """Students that hold half of the gain, and a larger net that is as good as the average."""
+    known = VIEWS.F.mean(0)
+    half = np.where((np.arange(2000) % 2 == 0)[:, None], known, VIEWS.F[0])
+    found = diagnose(VIEWS.F, VIEWS.y, half[None], larger=known)
+    assert found.student_verdict == "inconclusive"
+    assert "inputs would decide" in said(found, "Student given")
+    assert "by error, inconclusive" in said(found, "Larger net")
+    assert "No reasonable number of inputs would decide" in said(found, "Larger net")
+    clear = diagnose(VIEWS.F, VIEWS.y, VIEWS.F[:1], larger=VIEWS.F[:2])
+    assert not any("would decide" in said(clear, head) for head in ("Student given", "Larger net"))

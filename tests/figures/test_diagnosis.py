@@ -3,6 +3,7 @@
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from matplotlib.text import Annotation
 
 from mvtheory.diagnose import diagnose
 from mvtheory.figures import diagnosis
@@ -58,11 +59,38 @@ def test_verdicts_stand_beside_their_rows():
     assert [p.get_xdata().item() for p in points] == [d.removed.value for d in CASES.values()]
 
 
-def test_arrows_of_the_flow_chart_join_its_boxes():
-    """Each arrow but its word ends at a box; every box but the first is reached, and answers lead nowhere."""
+def test_each_box_of_the_flow_chart_but_the_first_is_reached_by_one_arrow():
     (ax,) = diagnosis.flowchart().axes
-    assert len(ax.patches) == len(diagnosis._BOXES)
-    reached = {end for _, end, _ in diagnosis._ARROWS}
-    assert reached == set(diagnosis._BOXES) - {"test"}
-    answers = {name for name, box in diagnosis._BOXES.items() if box[-1]}
-    assert answers == set(diagnosis._BOXES) - {start for start, _, _ in diagnosis._ARROWS}
+    first, *others = [patch.get_bbox() for patch in ax.patches]
+    ends = [text.xy for text in ax.texts if isinstance(text, Annotation)]
+    assert len(ends) == len(others) == 11
+
+    def reached(box, x, y):
+        """An arrow ends at the left edge, or at the upper one."""
+        side = np.isclose(x, box.x0) and box.y0 < y < box.y1
+        return bool(side or (np.isclose(y, box.y1) and box.x0 < x < box.x1))
+
+    assert [sum(reached(box, *end) for end in ends) for box in (first, *others)] == [0] + [1] * 11
+
+
+def test_words_of_the_flow_chart_fit_into_their_boxes_and_can_be_read_on_a_phone():
+    fig = diagnosis.flowchart()
+    fig.canvas.draw()
+    (ax,) = fig.axes
+    words = {text: text.get_window_extent() for text in ax.texts if text.get_text()}
+    assert all(text.get_fontsize() >= 11 for text in words)  # see `mvtheory.plotting.WIDTH`
+    for patch in ax.patches:
+        box = patch.get_window_extent()
+        inside = [extent for extent in words.values() if box.contains((extent.x0 + extent.x1) / 2, extent.y0)]
+        assert len(inside) == 1
+        assert box.x0 < inside[0].x0 < inside[0].x1 < box.x1
+        assert box.y0 < inside[0].y0 < inside[0].y1 < box.y1
+
+
+def test_questions_of_the_flow_chart_are_lines_of_the_report():
+    y = np.arange(300) % 3
+    F = np.eye(3)[y] + np.random.default_rng(1).normal(size=(6, 300, 3))
+    said = diagnose(F[:4], y, F[4:5], larger=F[5:], held_out=0.3).words
+    heads = {line.partition(":")[0] for line in said.splitlines()}
+    assert {text.partition(":")[0] for *_, text in diagnosis._QUESTIONS.values()} <= heads
+    assert "temperature" in said
