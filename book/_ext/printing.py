@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from pypdf import PdfWriter
-from pypdf.generic import Fit, OutlineItem
+from pypdf.generic import Fit, IndirectObject
 from sphinx.application import Sphinx
 from sphinx.util import logging
 
@@ -114,12 +114,16 @@ def add_bookmarks(file: Path, entries: Sequence[tuple[int, str, str]]) -> None:
     """
     writer = PdfWriter(file, incremental=True)
     places = {name.removeprefix("/"): place for name, place in writer.named_destinations.items()}
-    above = None
+    above: IndirectObject | None = None
     for level, title, name in entries:
         place = places[name]
-        assert place.page, name
-        entry = OutlineItem(title, place.page, Fit.xyz(left=place.left, top=place.top))
-        made = writer.add_outline_item_destination(entry, parent=above if level else None, is_open=False)
+        made = writer.add_outline_item(
+            title=title,
+            page_number=place.page,
+            parent=above if level else None,
+            fit=Fit.xyz(left=place.left, top=place.top),
+            is_open=False,
+        )
         above = above if level else made
     writer.page_mode = "/UseOutlines"
     writer.write(file)

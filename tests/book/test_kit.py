@@ -10,14 +10,10 @@ from bs4 import BeautifulSoup
 from playwright.sync_api import Browser, Page
 from pypdf import PdfReader
 
-from mvtheory.measurement import Estimate
-
 from .conftest import CONTENTS, HTML, Visit, at
 from .test_axe import AXE
 
 FILES = ["slides.html", "handout.pdf", "book.pdf", "book.zip"]
-# Claims that the index, the handout and their chapters quote.
-QUOTED = ["single", "ensemble", "law", "train-average", "distill", "self-distill"]
 
 
 @pytest.fixture(scope="module", params=["light", "dark"])
@@ -146,22 +142,6 @@ def test_the_zip_reads_from_the_disk(book: Path, tmp_path: Path, browser: Browse
     assert len(own) > 20
     assert [path for path in own if not path.is_file()] == []
     assert missing == []
-
-
-@pytest.mark.parametrize("id", QUOTED)
-def test_a_quantity_has_one_value_on_all_pages(book: Path, claims: list[dict], id: str) -> None:
-    (claim,) = [claim for claim in claims if claim["id"] == id]
-    estimate = Estimate(claim["measured"], *claim["interval"], claim["nets"], claim["draws"])
-    rows = {}
-    for name in ("index", "handout"):
-        page = BeautifulSoup((book / f"{name}.html").read_text(encoding="utf-8"), "html.parser")
-        cells = [[cell.get_text().strip() for cell in row.select("td")] for row in page.select("table tr")]
-        rows[name] = [row[1:] for row in cells if row and row[2] == estimate.value_text]
-        assert any(estimate.interval_text in row[2] and row[3] == claim["verdict"] for row in rows[name])
-    assert rows["index"] == rows["handout"]
-    for name in ("slides", "reference/ledger"):
-        page = BeautifulSoup((book / f"{name}.html").read_text(encoding="utf-8"), "html.parser")
-        assert estimate.value_text in page.get_text()
 
 
 @at("desk", "chapters/04-distillation")
