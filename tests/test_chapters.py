@@ -21,6 +21,7 @@ SHORT = [
     "11-regime",
     "12-scale",
     "15-photographs",
+    "../what-removes-it",
 ]
 
 FOLDED = {"hide-cell", "hide-input", "remove-cell", "remove-input"}

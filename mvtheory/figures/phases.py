@@ -74,7 +74,8 @@ def error_and_share(changes: Mapping[str, Mapping[float, tuple[float, float]]]) 
         ax.plot(errors, "o-", color=COLOURS["single"], label="error")
         ax.plot(shares, "s:", color=COLOURS["ensemble"], label="both views")
         ax.set_xticks(range(len(positions)), [f"{value:g}" for value in positions])
-        ax.set(xlabel=name, ylim=(-0.03, 0.6))
+        ax.set(xlabel=name)
+    axes[0, 0].set_ylim(bottom=-0.03)  # shared; no end above, so that nothing is cut off
     axes[0, 0].legend()
     return fig
 
@@ -139,18 +140,18 @@ def views_and_errors(
     -------
     matplotlib.figure.Figure
     """
-    fig, (left, right) = figure(height=3.2, ncols=2, sharey=True, width_ratios=(1, 2))
+    fig, (left, right) = figure(height=3.4, ncols=2, sharey=True, width_ratios=(2, 3))
     rows = range(len(errors))
-    left.plot(list(shares.values()), rows, "s", ms=7, color=COLOURS["theory"], clip_on=False)
-    left.set(xlim=(-0.02, 1.02), xlabel="classes with both views", yticks=rows, yticklabels=errors)
+    left.plot(list(shares.values()), rows, "s", ms=7, color=COLOURS["theory"])
+    left.set(xlim=(-0.1, 1.1), xlabel="share with\nboth views", yticks=rows, yticklabels=errors)
     right.axvline(0.5, color=COLOURS["theory"], ls="--", lw=1)
     for row, nets in enumerate(errors.values()):
         label = "each net" if row == 0 else None
         right.plot(nets, [row] * len(nets), "o", ms=6, color=COLOURS["single"], label=label)
-    right.plot(list(averages.values()), rows, "D", ms=7, color=COLOURS["ensemble"], label="their average")
-    right.set(xlim=(-0.02, 0.7), xlabel="error on single-view inputs")
+    right.plot(list(averages.values()), rows, "D", ms=7, color=COLOURS["ensemble"], label="average")
+    right.set(xlim=(-0.05, 0.7), xlabel="error on\nsingle-view inputs")
     right.invert_yaxis()
-    right.legend(loc="lower right")
+    right.legend(ncols=2, loc="lower right", bbox_to_anchor=(1.04, 0.98), columnspacing=1, handletextpad=0.2)
     for ax in (left, right):
         ax.grid(axis="x")
     return fig
