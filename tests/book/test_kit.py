@@ -1,5 +1,6 @@
 """What lecturers take from the book: slides, a handout, the book as PDF and as a zip; and texts that show on hover."""
 
+import json
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,7 @@ from bs4 import BeautifulSoup
 from playwright.sync_api import Browser, Page
 from pypdf import PdfReader
 
-from .conftest import CONTENTS, HTML, Visit, at
+from .conftest import CHAPTERS, CONTENTS, HTML, Visit, at
 from .test_axe import AXE
 
 FILES = ["slides.html", "handout.pdf", "book.pdf", "book.zip"]
@@ -196,3 +197,19 @@ def test_every_figure_to_move_has_a_number_and_a_message(book: Path) -> None:
             caption = view.find_parent("figure").figcaption if view.find_parent("figure") else None
             assert caption or file.stem.startswith("10"), file.name
             assert not caption or (caption.select_one(".caption-number") and caption.select_one("strong")), file.name
+
+
+def test_every_slider_has_five_positions_that_differ(book: Path) -> None:
+    for file in sorted((book / "chapters").glob("*.html")):
+        page = BeautifulSoup(file.read_text(encoding="utf-8"), "html.parser")
+        for state in page.select("script[type*=widget-state]"):
+            models = json.loads(state.get_text())["state"]
+            for stack in (model["state"] for model in models.values() if model["model_name"] == "StackModel"):
+                names = [child.removeprefix("IPY_MODEL_") for child in stack["children"]]
+                assert len({models[name]["state"]["value"] for name in names}) == len(names) >= 5, file.name
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_a_chapter_has_the_number_of_its_file(book: Path, name: str) -> None:
+    page = BeautifulSoup((book / f"{name}.html").read_text(encoding="utf-8"), "html.parser")
+    assert page.h1.get_text().startswith(f"{int(name.removeprefix('chapters/')[:2])}. ")
