@@ -22,6 +22,7 @@ SHORT = [
     "12-scale",
     "13-practice",
     "15-photographs",
+    "../what-removes-it",
 ]
 
 FOLDED = {"hide-cell", "hide-input", "remove-cell", "remove-input"}

@@ -16,7 +16,7 @@ from outputs import reading_order
 from search import plain
 from teaching import PLACE
 
-LEFT_OUT = {"reference/api"}  # as long as all the rest, and of no use away from the code
+LEFT_OUT = {"reference/api": "the reference of the package"}  # as long as all the rest; it belongs beside the code
 ARTICLE = re.compile(r'<article class="bd-article">(.*)</article>', re.DOTALL)
 NAMES = re.compile(r'(?<=\s)(id|for|aria-labelledby|aria-describedby|aria-controls)="([^"]+)"')
 LINK = re.compile(r'(<a\s[^>]*?href=")([^"]*)"')
@@ -41,6 +41,7 @@ PAGE = """<!DOCTYPE html>
 <body id="whole">
 <header><p class="title">{title}</p><p>{author}</p><p><a href="{address}">{address}</a></p></header>
 <nav class="all-pages" aria-label="Contents"><p>Contents</p>{contents}</nav>
+<p class="left-out">{left_out}</p>
 <main class="bd-content"><div class="bd-article-container">
 {articles}
 </div></main>
@@ -74,8 +75,15 @@ def whole_book(app: Sphinx) -> str:
         address=app.config.html_baseurl,
         head="\n".join([*styles, *scripts]),
         contents=f"<ul>{''.join(entries)}</ul>",
+        left_out=" ".join(left_out(app, name, what) for name, what in LEFT_OUT.items() if name in app.env.found_docs),
         articles="\n".join(article(app, name, texts[name], names) for name in names),
     )
+
+
+def left_out(app: Sphinx, name: str, what: str) -> str:
+    """Say that a page is not here, and where it is."""
+    link = urljoin(app.config.html_baseurl, app.builder.get_target_uri(name))
+    return f'All pages of the book are here but {what}: see <a href="{link}">{link}</a>.'
 
 
 def contents(app: Sphinx, name: str, text: str) -> str:

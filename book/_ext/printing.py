@@ -11,19 +11,21 @@ import json
 import os
 import shutil
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from pypdf import PdfWriter
+from pypdf.generic import Fit, IndirectObject
 from sphinx.application import Sphinx
 from sphinx.util import logging
 
-from bookmarks import add_bookmarks
 from one_page import bookmarks, local_files, whole_book
 from teaching import MARKS, PLACE
 
 LOGGER = logging.getLogger(__name__)
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
-PDFS = {"handout.pdf": "a handout of two pages (PDF)", "book.pdf": "the whole book (PDF)"}
+PDFS = {"handout.pdf": "a handout of two pages (PDF)", "book.pdf": "the book (PDF)"}
 ZIP = "book.zip"
 # The mathematics of a page is set, and its pictures are there.
 READY = """async () => {
@@ -98,6 +100,33 @@ def print_pages(pages: dict[Path, Path]) -> str:
     except Error as error:
         return str(error).partition("\n")[0]
     return ""
+
+
+def add_bookmarks(file: Path, entries: Sequence[tuple[int, str, str]]) -> None:
+    """Add bookmarks in two levels to a PDF; Chromium's own name a heading twice that was moved to the next sheet.
+
+    Parameters
+    ----------
+    file : pathlib.Path
+        A PDF with named places.
+    entries : sequence of (int, str, str)
+        Level, 0 or 1, title, and the name of the place, in the order of the file; the first is of level 0.
+    """
+    writer = PdfWriter(file, incremental=True)
+    places = {name.removeprefix("/"): place for name, place in writer.named_destinations.items()}
+    above: IndirectObject | None = None
+    for level, title, name in entries:
+        place = places[name]
+        made = writer.add_outline_item(
+            title=title,
+            page_number=place.page,
+            parent=above if level else None,
+            fit=Fit.xyz(left=place.left, top=place.top),
+            is_open=False,
+        )
+        above = above if level else made
+    writer.page_mode = "/UseOutlines"
+    writer.write(file)
 
 
 def write_links(home: Path, files: list[str]) -> None:

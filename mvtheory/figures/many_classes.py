@@ -68,7 +68,7 @@ def scatter_of_errors(errors: Float[np.ndarray, "draws L"], k: int) -> Figure:
     fig, ax = figure(height=3.2)
     L = np.arange(1, 1 + errors.shape[1])
     sd = np.sqrt(0.5 ** (L - 1) * (1 - 0.5 ** (L - 1)) / k) / 2
-    ax.fill_between(L, 0.5**L - 2 * sd, 0.5**L + 2 * sd, color=COLOURS["theory"], alpha=0.3, lw=0)
+    ax.fill_between(L, np.maximum(0.5**L - 2 * sd, 0), 0.5**L + 2 * sd, color=COLOURS["theory"], alpha=0.3, lw=0)
     ax.plot(L, 0.5**L, color=COLOURS["theory"], label=r"$2^{-L}$")
     for row in errors:
         ax.plot(L, row, "o-", ms=4, lw=1, color=COLOURS["ensemble"])

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from mvtheory.plotting import COLOURS, INK, figure
 
-__all__ = ["error_and_share", "error_by_inputs", "error_by_recipe", "error_by_views", "phase_map"]
+__all__ = ["error_and_share", "error_by_inputs", "error_by_views", "phase_map", "views_and_errors"]
 
 
 def phase_map(
@@ -74,7 +74,8 @@ def error_and_share(changes: Mapping[str, Mapping[float, tuple[float, float]]]) 
         ax.plot(errors, "o-", color=COLOURS["single"], label="error")
         ax.plot(shares, "s:", color=COLOURS["ensemble"], label="both views")
         ax.set_xticks(range(len(positions)), [f"{value:g}" for value in positions])
-        ax.set(xlabel=name, ylim=(-0.03, 0.6))
+        ax.set(xlabel=name)
+    axes[0, 0].set_ylim(bottom=-0.03)  # shared; no end above, so that nothing is cut off
     axes[0, 0].legend()
     return fig
 
@@ -121,15 +122,36 @@ def error_by_inputs(data: xr.Dataset, thresholds: Sequence[float]) -> Figure:
     return fig
 
 
-def error_by_recipe(errors: Mapping[str, Float[np.ndarray, " L"]]) -> Figure:
-    """Draw the error of each net on single-view inputs, a row for each recipe."""
-    fig, ax = figure(height=3.0)
-    ax.axvline(0.5, color=COLOURS["theory"], ls="--", lw=1)
+def views_and_errors(
+    shares: Mapping[str, float], errors: Mapping[str, Float[np.ndarray, " L"]], averages: Mapping[str, float]
+) -> Figure:
+    """Draw what nets of each recipe learn and where they err, a row for each recipe.
+
+    Parameters
+    ----------
+    shares : dict of str to float
+        Share of (net, class) with all views, in [0, 1].
+    errors : dict of str to array, shape [L]
+        Error of each net on single-view inputs.
+    averages : dict of str to float
+        Error of the average of the L nets on the same inputs.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    fig, (left, right) = figure(height=3.4, ncols=2, sharey=True, width_ratios=(2, 3))
+    rows = range(len(errors))
+    left.plot(list(shares.values()), rows, "s", ms=7, color=COLOURS["theory"])
+    left.set(xlim=(-0.1, 1.1), xlabel="share with\nboth views", yticks=rows, yticklabels=errors)
+    right.axvline(0.5, color=COLOURS["theory"], ls="--", lw=1)
     for row, nets in enumerate(errors.values()):
-        ax.plot(nets, [row] * len(nets), "o", ms=7, color=COLOURS["single"])
-    ax.set(
-        yticks=range(len(errors)), yticklabels=errors, xlim=(-0.02, 1.0), xlabel="error on single-view inputs, each net"
-    )
-    ax.invert_yaxis()
-    ax.grid(axis="x")
+        label = "each net" if row == 0 else None
+        right.plot(nets, [row] * len(nets), "o", ms=6, color=COLOURS["single"], label=label)
+    right.plot(list(averages.values()), rows, "D", ms=7, color=COLOURS["ensemble"], label="average")
+    right.set(xlim=(-0.05, 0.7), xlabel="error on\nsingle-view inputs")
+    right.invert_yaxis()
+    right.legend(ncols=2, loc="lower right", bbox_to_anchor=(1.04, 0.98), columnspacing=1, handletextpad=0.2)
+    for ax in (left, right):
+        ax.grid(axis="x")
     return fig

@@ -49,7 +49,7 @@ def outputs_and_views(
     for i, (method, F) in enumerate(outputs.items()):
         left = [j - 0.42 + (i + 0.5) * width for j in classes]
         bars.bar(left, F.sqrt().tolist(), width, color=COLOURS[method], label=method)
-    ticks = [t for t in (0, 0.25, 1, 4, 9, 16) if t <= top]
+    ticks = [t for t in (0, 0.25, 1, 4, 9, 16, 25, 36) if t <= top]
     bars.set(ylabel="output", ylim=(0, top**0.5), yticks=[t**0.5 for t in ticks], yticklabels=ticks)
     bars.legend(ncols=3, loc="lower right", bbox_to_anchor=(1, 0.98), borderaxespad=0)
     j, view = strength.nonzero().T

@@ -27,7 +27,7 @@ CONTENTS = [
     ),
 ]
 CHAPTERS = [name for name in CONTENTS if name.startswith("chapters/")]
-EXECUTED = [name for name in CONTENTS if name in {"index", "setting", "proof", *CHAPTERS}]
+EXECUTED = [name for name in CONTENTS if name in {"index", "setting", "what-removes-it", "proof", *CHAPTERS}]
 PAGES = [*CONTENTS, "genindex", "search"]
 ALL = [*PAGES, "py-modindex", "prf-prf"]
 

@@ -14,7 +14,6 @@ import mvtheory
 from mvtheory.claims import KINDS, SOURCES, Claim
 from mvtheory.experiments.predictions import CLAIMS
 from mvtheory.experiments.settings import SETTING
-from mvtheory.measurement import Estimate
 
 from .conftest import EXECUTED, ROOT, Visit, at
 
@@ -98,27 +97,6 @@ def test_every_claim_has_its_row_in_the_ledger(claims: list[dict], desk: Visit) 
         mine = [row for row in rows if row.split()[0] == claim["id"]]
         assert len(mine) == 1, claim["id"]
         assert claim["verdict"] in mine[0]
-
-
-@at("desk", "index", "chapters/02-single-model", "chapters/03-ensembling")
-def test_numbers_on_pages_are_those_of_the_file(desk: Visit, claims: list[dict]) -> None:
-    """The index quotes other pages: the measured value and the interval that stand there are the ledger's."""
-    headline = (
-        ["single", "lottery"]
-        if "02" in desk.name
-        else ["ensemble", "law"]
-        if "03" in desk.name
-        else ["single", "ensemble"]
-    )
-    text = " ".join(desk.page.locator("article").inner_text().split())
-    for claim in claims:
-        if claim["id"] in headline:
-            (low, high), counts = claim["interval"], (claim["nets"], claim["draws"])
-            estimate = Estimate(claim["measured"], low, high, *counts)
-            assert estimate.value_text in text, claim["id"]
-            assert estimate.interval_text in text, claim["id"]
-            if claim["raw"]:
-                assert str(Estimate(*claim["raw"], *counts)) in text, claim["id"]
 
 
 def test_every_executed_page_has_its_seconds(book: Path) -> None:

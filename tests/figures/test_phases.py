@@ -56,12 +56,16 @@ def test_more_views_have_a_higher_curve():
 
 
 def test_each_recipe_has_a_row_from_the_top():
-    (ax,) = phases.error_by_recipe({"first": np.array([0.5, 0.4]), "second": np.array([0.1])}).axes
-    _, first, second = ax.lines
+    errors = {"first": np.array([0.5, 0.4]), "second": np.array([0.1])}
+    left, right = phases.views_and_errors({"first": 0.0, "second": 0.9}, errors, {"first": 0.2, "second": 0.1}).axes
+    (shares,) = left.lines
+    _, first, second, averages = right.lines
+    assert (list(shares.get_xdata()), list(shares.get_ydata())) == ([0.0, 0.9], [0, 1])
     assert (list(first.get_xdata()), list(first.get_ydata())) == ([0.5, 0.4], [0, 0])
     assert list(second.get_ydata()) == [1]
-    assert ax.yaxis_inverted()
-    assert [label.get_text() for label in ax.get_yticklabels()] == ["first", "second"]
+    assert (list(averages.get_xdata()), list(averages.get_ydata())) == ([0.2, 0.1], [0, 1])
+    assert right.yaxis_inverted()
+    assert [label.get_text() for label in left.get_yticklabels()] == ["first", "second"]
 
 
 def test_each_noise_has_its_curve_its_data_sets_and_its_threshold():
