@@ -58,7 +58,7 @@ def test_single_nets_and_their_averages_are_those_of_the_seeds(data):
 
 @one_thread()
 def test_the_control_shares_coordinates_and_the_reference_sees_single_halves(data):
-    common = SETTING.split(1, shared=True)
+    common = SETTING.split(1, form="shared")
     shared = SETTING.fit(SETTING.init(1, 0, 4, 20), common.train)
     measured = data["shared"].sel(draw=1).squeeze("contrast").mean("class")
     np.testing.assert_allclose(measured.transpose("half", "net"), np.stack(single_view(shared, common)))
