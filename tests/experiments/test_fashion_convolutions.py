@@ -139,7 +139,7 @@ def test_every_claim_on_pairs_is_measured(monkeypatch):
         data["single"][1, :, 1, 1] += 0.1  # on the other the second net reads the left one better
         data["by size"][0, 1] = 0.2
         taught = {"distilled": 0.2, "self-distilled": 0.4, "trained average": 0.45, "midpoint": 0.15, "uniform": 0.3}
-        results[contrast] = data, photographs(taught, contrast=contrast)
+        results[contrast] = data, photographs(taught, sizes=(0.5, 0.3, 0.2), contrast=contrast)
         for part in results[contrast]:
             part.attrs["seconds"] = 1.0
     monkeypatch.setattr(conv.FashionConvNets, "run", lambda self: results[self.setting.contrast][0])
