@@ -50,15 +50,8 @@ class Size(NamedTuple):
     step_sizes: tuple[tuple[int, int, int, int, int, int], ...]  # k, m, d, P, N, L
 
 
-WHOLE = Size(
-    60,
-    SETTING.schedule.steps,
-    10,
-    6,
-    60_000,
-    32,
-    ((10, 10, 220, 20, 500, 10), (20, 8, 64, 40, 1200, 10), (20, 8, 64, 40, 1200, 100)),
-)
+STEPS = ((10, 10, 220, 20, 500, 10), (20, 8, 64, 40, 1200, 10), (20, 8, 64, 40, 1200, 100))
+WHOLE = Size(60, SETTING.schedule.steps, 10, 6, 60_000, 32, STEPS)
 SMALL = Size(1, 2, 2, 1, 130, 4, ((3, 2, 8, 4, 20, 2),))
 
 
