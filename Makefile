@@ -1,4 +1,4 @@
-# The project in two commands: make book, make test. Others: check, lint, mutants, bench, pairs, figure, full, clean.
+# The project in two commands: make book, make test. Others: check, lint, mutants, bench, pairs, figure, full, gpu, clean.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -11,7 +11,7 @@ endif
 # Warnings are errors, dangling references too; the build goes on to the end to show all of them.
 BUILD := jupyter-book build book -W -n --keep-going
 
-.PHONY: book check test mutants bench pairs figure full lint scripts chromium clean
+.PHONY: book check test mutants bench pairs figure full gpu lint scripts chromium clean
 
 book: $(VENV)/.ready
 	@# A failed build forgets what it read: a warning must be met again by the next build, not skipped as already read.
@@ -54,6 +54,10 @@ _build/result.svg:
 # Five times the data sets: claims in full mode (all, or CLAIMS="single law"), recorded for the reproducibility page.
 full: $(VENV)/.ready
 	MVTHEORY_FULL=1 OMP_NUM_THREADS=1 $(BIN)/python book/_ext/full_run.py $(CLAIMS)
+
+# What a GPU adds, recorded for the reproducibility page: under eight minutes on one.
+gpu: $(VENV)/.ready
+	$(BIN)/python benchmarks/gpu.py
 
 lint: $(VENV)/.ready
 	$(BIN)/ruff check .

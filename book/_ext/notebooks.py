@@ -29,7 +29,7 @@ DIRECTIVE = re.compile(r"^(`{3,})\{([\w:-]+)\}[ \t]*(.*)\n(?:(?s:(.*?))\n)??\1`*
 INCLUDED = re.compile(r"^```\{include\} (.+)\n```$", re.MULTILINE)
 OPTIONS = re.compile(r"\A(?::[\w-]+:.*\n?)+")
 LABELLED = re.compile(r"^`{3,}\{prf:(\w+)\}[ \t]*(.*)\n:label: (\S+)", re.MULTILINE)
-PAGE_ONLY = {"claims-ledger", "claims-summary", "for-lecturers", "full-run", "reproducibility"}
+PAGE_ONLY = {"claims-ledger", "claims-summary", "for-lecturers", "full-run", "gpu-run", "reproducibility"}
 HEADS = {"margin": "Note", "drawing": "The page has a drawing here"}
 UNSEEN = re.compile(r"^(?:\([\w-]+\)=\n|% .*\n+)", re.MULTILINE)  # targets and comments
 LABEL = re.compile(r"^(?:\((?=[\w-]+\)=)|:label: )([\w-]+)", re.MULTILINE)

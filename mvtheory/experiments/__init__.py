@@ -35,6 +35,7 @@ _MODULES = {
     "13-practice": "practice",
     "14-rules": "rule_map",
     "15-photographs": "fashion_pairs",
+    "16-convolutions": "fashion_plain",
 }
 
 

@@ -194,7 +194,7 @@ def gap(data: xr.Dataset, method: str, contrast: float = CONTRAST) -> Float[Tens
     return errors[:, 1] - errors[:, 0]
 
 
-def opposite_share(data: xr.Dataset, method: str, across: str) -> Float[Tensor, " splits"]:
+def opposite_share(data: xr.Dataset, method: str, across: str, contrast: float = CONTRAST) -> Float[Tensor, " splits"]:
     """Return how often two nets on a class, or two classes in a net, rely on opposite halves.
 
     Parameters
@@ -205,6 +205,8 @@ def opposite_share(data: xr.Dataset, method: str, across: str) -> Float[Tensor, 
         A method with several nets. The sign of the gap says on which half a net relies; a gap of 0 counts as half an
         opposite.
     across : {"nets", "classes"}
+    contrast : float
+        As in `single_view_error`.
 
     Returns
     -------
@@ -212,13 +214,13 @@ def opposite_share(data: xr.Dataset, method: str, across: str) -> Float[Tensor, 
         In [0, 1].
     """
     axis = 1 + ["nets", "classes"].index(check_choice("across", across, ["nets", "classes"]))
-    side = gap(data, method).sign()
+    side = gap(data, method, contrast).sign()
     n = side.shape[axis]
     same = (side.sum(axis) ** 2 - (side**2).sum(axis)) / (n * (n - 1))  # mean product over pairs
     return (1 - same.mean(1)) / 2
 
 
-def gain_share(data: xr.Dataset, method: str) -> Float[Tensor, " splits"]:
+def gain_share(data: xr.Dataset, method: str, contrast: float = CONTRAST) -> Float[Tensor, " splits"]:
     """Return how much of the ensemble's gain over single nets a method has on single-view inputs.
 
     Parameters
@@ -227,6 +229,8 @@ def gain_share(data: xr.Dataset, method: str) -> Float[Tensor, " splits"]:
         What :class:`DigitStudy` measured.
     method : str
         See :class:`DigitStudy`.
+    contrast : float
+        As in `single_view_error`.
 
     Returns
     -------
@@ -234,7 +238,8 @@ def gain_share(data: xr.Dataset, method: str) -> Float[Tensor, " splits"]:
         0 for none, 1 for all of it.
     """
     net, best, other = (
-        single_view_error(data, name).reshape(len(data.draw), -1).mean(1) for name in ("single", "ensemble", method)
+        single_view_error(data, name, contrast).reshape(len(data.draw), -1).mean(1)
+        for name in ("single", "ensemble", method)
     )
     return (net - other) / (net - best)
 

@@ -24,7 +24,7 @@ from mvtheory._check import check_int
 from mvtheory.distillation import Distillation, OnOff, Rule
 from mvtheory.ensemble import AverageCrossEntropy, average
 from mvtheory.experiments.base import Experiment, Measurement, labelled
-from mvtheory.experiments.digit_images import gain_share, gap, opposite_share, single_view_error
+from mvtheory.experiments.digit_images import CONTRAST, gain_share, gap, opposite_share, single_view_error
 from mvtheory.experiments.rule_map import Matching
 from mvtheory.images.planted import CLASSES, Halves, Split, planted_split
 from mvtheory.measurement import Estimate, error_rate, over_draws
@@ -32,8 +32,9 @@ from mvtheory.model import PatchNets, SReLU
 from mvtheory.training import Objective, Schedule, train
 
 __all__ = [
-    "ESTIMATORS", "SPLITS", "STUDENT_KINDS", "FashionNets", "FashionStudents", "PhotoSetting", "excess_removed",
-    "factor", "one_half_share",
+    "ESTIMATORS", "SPLITS", "STUDENT_KINDS", "FashionNets", "FashionStudents", "PhotoSetting", "beside_teachers",
+    "errors_on", "excess_removed", "factor", "mean_by_size", "mean_error", "one_half_share", "over_splits",
+    "without_denormals",
 ]  # fmt: skip
 
 #: The splits that the book reports. The settings were chosen on the splits 1, 2 and 3.
@@ -72,7 +73,7 @@ class PhotoSetting:
     per_class: int = 100
     test_per_class: int = 200
     components: int = 128
-    contrast: float = 0.3
+    contrast: float = CONTRAST
     activation: SReLU = SReLU(q=3, varrho=4.0)
     m: int = 4
     sigma_0: float = 0.003
@@ -82,11 +83,11 @@ class PhotoSetting:
     weight: float = 2.0
     matching_weight: float = 0.01
 
-    def split(self, number: int, shared: bool = False) -> Split:
+    def split(self, number: int, form: str = "own") -> Split:
         """Return the inputs of a split."""
         return planted_split(
             number, per_class=self.per_class, test_per_class=self.test_per_class, components=self.components,
-            contrast=self.contrast, shared=shared,
+            contrast=self.contrast, form=form,
         )  # fmt: skip
 
     def init(self, number: int, first: int, count: int, d: int) -> PatchNets:
@@ -98,7 +99,7 @@ class PhotoSetting:
 
     def fit(self, nets: PatchNets, data: Halves, objective: Objective | None = None) -> PatchNets:
         """Return the nets, trained on the labels."""
-        with _without_denormals():
+        with without_denormals():
             return train(nets, data, objective, schedule=self.schedule).nets
 
 
@@ -137,21 +138,21 @@ class FashionNets(Experiment):
     def on(self, number: int) -> xr.Dataset:
         """Return what is measured on the split of this number, see :class:`FashionNets`."""
         s = self.setting
-        own, common = s.split(number), s.split(number, shared=True)
+        own, common = s.split(number), s.split(number, form="shared")
         d = own.train.x.shape[-1]
         single = s.fit(s.init(number, 0, self.nets, d), own.train)
         joint = s.fit(s.init(number, 0, self.nets, d), own.train, AverageCrossEntropy(own.train.y))
         reference = s.fit(s.init(number, 500, self.references, d), own.halves)
         shared = s.fit(s.init(number, 0, self.nets, d // 2), common.train)
         variables = {
-            **_errors("single", single, own, "net"),
-            **_errors("ensemble", single, own),
-            **_errors("trained average", joint, own),
-            **_errors("reference", reference, own, "reference_net"),
-            **_errors("shared", shared, common, "net"),
-            **_errors("shared ensemble", shared, common),
+            **errors_on("single", single, own, "net"),
+            **errors_on("ensemble", single, own),
+            **errors_on("trained average", joint, own),
+            **errors_on("reference", reference, own, "reference_net"),
+            **errors_on("shared", shared, common, "net"),
+            **errors_on("shared ensemble", shared, common),
             "weights": ("net class neuron dimension", single.W),
-            "by size": ("size half", _by_size(single, own)),
+            "by size": ("size half", mean_by_size(single, own)),
         }
         return labelled(variables, contrast=[s.contrast], half=["left", "right"], size=range(1, self.nets + 1))
 
@@ -201,9 +202,9 @@ class FashionStudents(Experiment):
         variables: dict[str, Any] = {}
         for kind, (teacher, rule, weight) in rules.items():
             objective = Distillation(split.train.y, teacher, rule, weight)
-            with _without_denormals():
+            with without_denormals():
                 student = train(singles[:n], split.train, objective, s.distillation_schedule).nets
-            variables |= _errors(kind, student, split, "student")
+            variables |= errors_on(kind, student, split, "student")
         return labelled(variables, contrast=[s.contrast], half=["left", "right"])
 
 
@@ -211,7 +212,7 @@ _NETS, _STUDENTS = FashionNets(), FashionStudents()
 
 
 @contextmanager
-def _without_denormals() -> Iterator[None]:
+def without_denormals() -> Iterator[None]:
     """Let numbers below 1e-38 be zero on this thread: large outputs leave many, with which processors are slow."""
     torch.set_flush_denormal(True)
     try:
@@ -220,8 +221,27 @@ def _without_denormals() -> Iterator[None]:
         torch.set_flush_denormal(False)
 
 
-def _errors(name: str, nets: PatchNets, split: Split, axis: str = "") -> dict[str, tuple[str, np.ndarray]]:
-    """Return the errors of the nets, or of their average where they have no axis, class by class."""
+def errors_on(
+    name: str, nets: Callable[[Tensor], Tensor], split: Split, axis: str = ""
+) -> dict[str, tuple[str, np.ndarray]]:
+    """Return the errors of the nets, or of their average where they have no axis, class by class.
+
+    Parameters
+    ----------
+    name : str
+        The method.
+    nets : callable
+        Returns outputs [L, n, k] for inputs.
+    split : Split
+        The inputs.
+    axis : str
+        The name of the nets' axis.
+
+    Returns
+    -------
+    dict of str to (str, array)
+        Laid out as :class:`FashionNets` says, for :func:`mvtheory.experiments.base.labelled`.
+    """
 
     def on(part: Halves) -> Float[np.ndarray, "*nets 8"]:
         F = nets(part.x)
@@ -240,23 +260,24 @@ def _by_class(F: Float[Tensor, "*nets n 8"], y: Tensor) -> Float[np.ndarray, "*n
     return np.stack([error_rate(F[..., y == c, :], y[y == c]) for c in range(len(CLASSES))], -1)
 
 
-def _by_size(nets: PatchNets, split: Split) -> Float[np.ndarray, "size half"]:
-    """Return the mean error of the averages of 1, 2, ... nets, over all choices of that many."""
+def mean_by_size(nets: Callable[[Tensor], Tensor], split: Split) -> Float[np.ndarray, "size half"]:
+    """Return the mean error of the averages of 1, 2, ... nets, over all choices of that many; `nets` give [L, n, k]."""
     outputs = [(nets(part.x), part.y) for part in (split.left, split.right)]
-    means = np.zeros((len(nets), 2))
-    for L in range(1, len(nets) + 1):
-        chosen = [list(members) for members in combinations(range(len(nets)), L)]
+    count = len(outputs[0][0])
+    means = np.zeros((count, 2))
+    for L in range(1, count + 1):
+        chosen = [list(members) for members in combinations(range(count), L)]
         for half, (F, y) in enumerate(outputs):
             means[L - 1, half] = np.mean([float(error_rate(F[members].mean(0), y)) for members in chosen])
     return means
 
 
-def _mean(data: xr.Dataset, method: str, setting: PhotoSetting) -> Float[Tensor, " splits"]:
+def mean_error(data: xr.Dataset, method: str, contrast: float = CONTRAST) -> Float[Tensor, " splits"]:
     """Return a method's error on single-view inputs, the mean over its nets."""
-    return single_view_error(data, method, setting.contrast).reshape(len(data.draw), -1).mean(1)
+    return single_view_error(data, method, contrast).reshape(len(data.draw), -1).mean(1)
 
 
-def excess_removed(data: xr.Dataset, method: str, setting: PhotoSetting = _NETS.setting) -> Float[Tensor, " splits"]:
+def excess_removed(data: xr.Dataset, method: str, contrast: float = CONTRAST) -> Float[Tensor, " splits"]:
     """Return the share of single nets' excess error that a method removes.
 
     Parameters
@@ -265,19 +286,19 @@ def excess_removed(data: xr.Dataset, method: str, setting: PhotoSetting = _NETS.
         What :class:`FashionNets` measured.
     method : str
         One of its methods.
-    setting : PhotoSetting
-        The study's.
+    contrast : float
+        Of the picture in place of the lost one.
 
     Returns
     -------
     Tensor, shape [splits]
         The excess is measured from the error of nets that know both views.
     """
-    single, other, reference = (_mean(data, name, setting) for name in ("single", method, "reference"))
+    single, other, reference = (mean_error(data, name, contrast) for name in ("single", method, "reference"))
     return (single - other) / (single - reference)
 
 
-def factor(data: xr.Dataset, largest: int = 4, setting: PhotoSetting = _NETS.setting) -> Float[Tensor, " splits"]:
+def factor(data: xr.Dataset, largest: int = 4, contrast: float = CONTRAST) -> Float[Tensor, " splits"]:
     """Return the mean factor on the excess error by each further net, from one net to `largest`.
 
     Parameters
@@ -286,8 +307,8 @@ def factor(data: xr.Dataset, largest: int = 4, setting: PhotoSetting = _NETS.set
         What :class:`FashionNets` measured.
     largest : int
         Nets in the largest average.
-    setting : PhotoSetting
-        The study's.
+    contrast : float
+        Of the picture in place of the lost one.
 
     Returns
     -------
@@ -295,11 +316,11 @@ def factor(data: xr.Dataset, largest: int = 4, setting: PhotoSetting = _NETS.set
         One half where every view is lost by every second net.
     """
     sizes = torch.from_numpy(data["by size"].sel(size=[1, largest]).values).mean(-1)
-    excess = sizes - _mean(data, "reference", setting)[:, None]
+    excess = sizes - mean_error(data, "reference", contrast)[:, None]
     return (excess[:, 1] / excess[:, 0]) ** (1 / (largest - 1))
 
 
-def one_half_share(data: xr.Dataset, method: str, setting: PhotoSetting = _NETS.setting) -> Float[Tensor, " splits"]:
+def one_half_share(data: xr.Dataset, method: str, contrast: float = CONTRAST) -> Float[Tensor, " splits"]:
     """Return the share of (net, class) whose error differs by more than a half between the halves.
 
     Parameters
@@ -308,14 +329,14 @@ def one_half_share(data: xr.Dataset, method: str, setting: PhotoSetting = _NETS.
         What :class:`FashionNets` or :class:`FashionStudents` measured.
     method : str
         One of its methods.
-    setting : PhotoSetting
-        The study's.
+    contrast : float
+        Of the picture in place of the lost one.
 
     Returns
     -------
     Tensor, shape [splits]
     """
-    apart = (gap(data, method, setting.contrast).abs() > 0.5).double()
+    apart = (gap(data, method, contrast).abs() > 0.5).double()
     return apart.reshape(len(data.draw), -1).mean(1)
 
 
@@ -353,9 +374,13 @@ def one_half(method: str, draws: Sequence[int] = SPLITS, setting: FashionNets = 
 def of_students(kind: str, draws: Sequence[int] = SPLITS[:5], setting: FashionStudents = _STUDENTS) -> Measurement:
     """Measure the share of the ensemble's gain that a kind of students has."""
     data = replace(setting, draws=tuple(draws)).run()
-    teachers = setting.nets.run().sel(draw=list(draws))
-    share = gain_share(data.merge(teachers, compat="override", combine_attrs="override"), kind)
+    share = gain_share(beside_teachers(data, setting.nets.run()), kind)
     return Measurement(over_splits(share, setting.nets.nets + setting.students), data.attrs["seconds"])
+
+
+def beside_teachers(students: xr.Dataset, nets: xr.Dataset) -> xr.Dataset:
+    """Return what was measured of students with what was measured of the nets of their splits."""
+    return students.merge(nets.sel(draw=students.draw), compat="override", combine_attrs="override")
 
 
 #: The estimators of the chapter's claims, by id.

@@ -312,6 +312,46 @@ _TABLE: Mapping[str, list[Claim]] = {
         _claim("photos-control", "Photographs: share of (net, class) with a gap above a half, shared weights",
                0, 0.25, TOLERANCE, "photographs", kind="check", unit="split of the images"),
     ],
+    "16-convolutions": [
+        _claim("conv-lottery", "Convolutional nets, planted pairs: share of (net, class) with a gap above a half",
+               0.75, 1, TOLERANCE, "photographs", unit="split of the images"),
+        _claim("conv-opposite-nets", "Convolutional nets, planted pairs: how often two nets rely on opposite halves",
+               0.4, 0.6, TOLERANCE, "photographs", unit="split of the images"),
+        _claim("conv-ensemble", "Convolutional nets, planted pairs: share of single nets' excess error that the "
+               "average of ten removes",
+               0.75, 1.25, TOLERANCE, "photographs", unit="split of the images"),
+        _claim("conv-law", "Convolutional nets, planted pairs: factor on the excess error by a second net (one half "
+               "by the law)",
+               0.375, 0.625, TOLERANCE, "photographs", unit="split of the images"),
+        _claim("conv-train-average", "Convolutional nets, planted pairs: share of the ensemble's gain that goes to a "
+               "trained average",
+               -0.25, 0.25, TOLERANCE, "photographs", unit="split of the images"),
+        _claim("conv-distill", "Convolutional nets, planted pairs: share of the ensemble's gain that goes to its "
+               "student, Hinton's rule",
+               0.75, 1.25, TOLERANCE, "photographs", unit="split of the images"),
+        _claim("conv-self-distill", "Convolutional nets, planted pairs: share of the ensemble's gain that goes to a "
+               "student of one net, Hinton's rule",
+               0.25, 0.75, TOLERANCE, "photographs", unit="split of the images"),
+        _claim("stacked-ensemble", "Pairs stacked as channels: share of single nets' excess error that the average "
+               "of ten removes",
+               0.75, 1.25, TOLERANCE, "photographs", unit="split of the images"),
+        _claim("stacked-distill", "Pairs stacked as channels: share of the ensemble's gain that goes to its student, "
+               "Hinton's rule",
+               0.75, 1.25, TOLERANCE, "photographs", unit="split of the images"),
+        _claim("stacked-midpoint", "Pairs stacked as channels: share of single nets' excess error that training on "
+               "midpoints removes",
+               0.75, 1.25, TOLERANCE, "photographs", unit="split of the images"),
+        _claim("plain-ensemble", "Plain photographs: share of single nets' error that the average of five removes",
+               0, INF, THEOREM, "photographs", kind="check", unit="subset of the images"),
+        _claim("plain-distill", "Plain photographs: share of the ensemble's gain that goes to its students",
+               0.75, 1.25, TOLERANCE, "photographs", unit="subset of the images"),
+        _claim("plain-self-distill", "Plain photographs: share of the ensemble's gain that goes to students of one net",
+               0.25, 0.75, TOLERANCE, "photographs", unit="subset of the images"),
+        _claim("plain-train-average", "Plain photographs: share of the ensemble's gain that goes to a trained average",
+               -0.25, 0.25, TOLERANCE, "photographs", unit="subset of the images"),
+        _claim("plain-opposite-halves", "Plain photographs: how often two nets rely on opposite halves for a class",
+               0.4, 0.6, TOLERANCE, "photographs", unit="subset of the images"),
+    ],
 }
 # fmt: on
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from mvtheory.measurement import Estimate
 from mvtheory.plotting import COLOURS, estimate_points, figure
 
-__all__ = ["by_method", "by_number_of_nets", "gaps", "input_and_errors", "pairs"]
+__all__ = ["by_method", "by_number_of_nets", "excess_by_nets", "gaps", "input_and_errors", "pairs"]
 
 
 def by_method(estimates: Mapping[str, Estimate], limit: float, xlabel: str, height: float) -> Figure:
@@ -66,5 +66,20 @@ def by_number_of_nets(errors: Sequence[Estimate], law: Sequence[float]) -> Figur
     ax.plot(sizes, [e.value for e in errors], "o", color=red, label="measured")
     ax.vlines(sizes, [e.low for e in errors], [e.high for e in errors], color=red)
     ax.set(xlabel="nets in the average, L", ylabel="error", ylim=(0, None))
+    ax.legend()
+    return fig
+
+
+def excess_by_nets(curves: Mapping[str, Sequence[float]]) -> Figure:
+    """Draw by name what is left of one net's excess error in averages of 1, 2, ... nets, beside the law."""
+    fig, ax = figure(height=2.8)
+    most = max(len(curve) for curve in curves.values())
+    sizes = range(1, most + 1)
+    ax.plot(sizes, [2.0 ** (1 - L) for L in sizes], color=COLOURS["theory"], label="halved by each net")
+    marks = zip(curves.items(), "osD^v", (COLOURS[name] for name in ("ensemble", "single", "distilled")))  # noqa: B905
+    for (name, curve), mark, colour in marks:
+        ax.plot(range(1, len(curve) + 1), curve, mark, color=colour, label=name)
+    ax.axhline(0, color=COLOURS["theory"], lw=0.8)
+    ax.set(xlabel="nets in the average, L", ylabel="share of the excess error")
     ax.legend()
     return fig

@@ -2,10 +2,13 @@
 
 from dataclasses import replace
 
+import numpy as np
 import torch
 import torch.nn.functional as nnf
+import xarray as xr
 
 from mvtheory import MultiView, PatchNets, SReLU
+from mvtheory.experiments.base import labelled
 from mvtheory.experiments.nets import Nets
 from mvtheory.experiments.settings import SETTING, Setting
 from mvtheory.run import History
@@ -70,3 +73,16 @@ def use(monkeypatch, module, **by_study):
         return by_study[study.__name__]
 
     monkeypatch.setattr(module, "each_draw", each_draw)
+
+
+def photographs(errors: dict[str, float], sizes=(0.5, 0.3, 0.2, 0.15), contrast: float = 0.3) -> xr.Dataset:
+    """Results on pairs of photographs with errors that are the same for all classes and halves, on two splits."""
+    shape = {"net": 3, "reference_net": 2, "": 1}
+    axes = {"single": "net", "shared": "net", "reference": "reference_net"}
+    variables = {"by size": ("draw size half", np.broadcast_to(np.array(sizes)[None, :, None], (2, len(sizes), 2)))}
+    for name, value in errors.items():
+        axis = axes.get(name, "")
+        values = np.full((2, 1, 2, *([shape[axis]] if axis else []), 8), value)
+        variables[name] = (f"draw contrast half {axis} class", values)
+    variables = {name: (axes, np.array(values)) for name, (axes, values) in variables.items()}  # to be changed
+    return labelled(variables, draw=[1, 2], contrast=[contrast], half=["left", "right"], size=range(1, len(sizes) + 1))

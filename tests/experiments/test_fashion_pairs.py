@@ -6,12 +6,13 @@ from itertools import combinations
 import numpy as np
 import pytest
 import torch
+from hand_made import photographs
 
 from mvtheory.distillation import Distillation
 from mvtheory.ensemble import average
 from mvtheory.experiments import fashion_pairs as photos
 from mvtheory.experiments import measure
-from mvtheory.experiments.base import labelled, one_thread
+from mvtheory.experiments.base import one_thread
 from mvtheory.measurement import error_rate
 from mvtheory.model import PatchNets
 from mvtheory.training import Schedule, train
@@ -58,7 +59,7 @@ def test_single_nets_and_their_averages_are_those_of_the_seeds(data):
 
 @one_thread()
 def test_the_control_shares_coordinates_and_the_reference_sees_single_halves(data):
-    common = SETTING.split(1, shared=True)
+    common = SETTING.split(1, form="shared")
     shared = SETTING.fit(SETTING.init(1, 0, 4, 20), common.train)
     measured = data["shared"].sel(draw=1).squeeze("contrast").mean("class")
     np.testing.assert_allclose(measured.transpose("half", "net"), np.stack(single_view(shared, common)))
@@ -84,41 +85,28 @@ def test_students_have_their_teachers(data, taught):
         np.testing.assert_allclose(measured.transpose("half", "student"), np.stack(single_view(students, split)))
 
 
-def made(errors, sizes=(0.5, 0.3, 0.2, 0.15)):
-    """Results with errors that are the same for all classes and halves, on two splits."""
-    shape = {"net": 3, "reference_net": 2, "": 1}
-    axes = {"single": "net", "shared": "net", "reference": "reference_net"}
-    variables = {"by size": ("draw size half", np.broadcast_to(np.array(sizes)[None, :, None], (2, len(sizes), 2)))}
-    for name, value in errors.items():
-        axis = axes.get(name, "")
-        values = np.full((2, 1, 2, *([shape[axis]] if axis else []), 8), value)
-        variables[name] = (f"draw contrast half {axis} class", values)
-    variables = {name: (axes, np.array(values)) for name, (axes, values) in variables.items()}  # to be changed
-    return labelled(variables, draw=[1, 2], contrast=[0.3], half=["left", "right"], size=range(1, len(sizes) + 1))
-
-
 def test_excess_and_factor():
-    data = made({"single": 0.5, "ensemble": 0.14, "reference": 0.1})
+    data = photographs({"single": 0.5, "ensemble": 0.14, "reference": 0.1})
     np.testing.assert_allclose(photos.excess_removed(data, "ensemble"), 0.9)
-    halved = made({"reference": 0.1}, sizes=[0.1 + 0.4 / 2**L for L in range(5)])
+    halved = photographs({"reference": 0.1}, sizes=[0.1 + 0.4 / 2**L for L in range(5)])
     np.testing.assert_allclose(photos.factor(halved), 0.5)
 
 
 def test_reliance_on_one_half():
-    data = made({"single": 0.2})
+    data = photographs({"single": 0.2})
     data["single"][:, :, 0, 0] = 0.9  # the first of three nets cannot read the left half
     np.testing.assert_allclose(photos.one_half_share(data, "single"), 1 / 3)
 
 
 def test_every_claim_is_measured(monkeypatch):
     """On two splits whose errors are known, all claims are what one computes by hand."""
-    nets = made({"single": 0.5, "ensemble": 0.1, "reference": 0.1, "trained average": 0.4, "shared": 0.2})
+    nets = photographs({"single": 0.5, "ensemble": 0.1, "reference": 0.1, "trained average": 0.4, "shared": 0.2})
     nets["ensemble"][1] = 0.14
     nets["by size"][1] += 0.1
     nets["single"][:, :, 0, 0] += 0.4  # the first of three nets cannot read the left half
     nets["single"][:, :, 1, 1:] += 0.2  # the others read the left one better
     nets["single"][1, :, 1, 1:, :4] -= 0.4  # but the right one in half of the classes of a split
-    taught = made(dict.fromkeys(photos.STUDENT_KINDS, 0.25))
+    taught = photographs(dict.fromkeys(photos.STUDENT_KINDS, 0.25))
     taught["self-matched"][0] = 0.4
     for data in (nets, taught):
         data.attrs["seconds"] = 1.0

@@ -52,7 +52,7 @@ def test_one_half_stays_and_the_other_is_a_faint_one_of_another_class(split):
 
 
 def test_pictures_are_what_the_inputs_show(split):
-    shown = split.pictures
+    shown = split.shown
     assert shown["two-view"].shape == (len(split.two_view), 2, 28, 28)
     assert torch.equal(shown["left"][:, 0], shown["two-view"][:, 0])
     assert torch.equal(shown["right"][:, 1], shown["two-view"][:, 1])
@@ -73,7 +73,7 @@ def test_all_components_keep_all_angles():
 
 
 def test_shared_coordinates_hold_the_same_pictures(split):
-    shared = planted_split(3, per_class=PER_CLASS, test_per_class=TEST, components=P, shared=True)
+    shared = planted_split(3, per_class=PER_CLASS, test_per_class=TEST, components=P, form="shared")
     assert torch.equal(shared.train.x, torch.stack(halves(split.train), 1))
 
 
