@@ -305,8 +305,8 @@ def warn_of_errors(error: Float[Tensor, " L"], schedule: Schedule, stacklevel: i
     if wrong and schedule.warn and schedule.stop_loss > 0:
         warnings.warn(
             f"{wrong} of {len(error)} nets have training errors left after {schedule.steps} steps (up to "
-            f"{float(error.max()):.2%}); more steps or a larger eta may help, and warn=False in the schedule turns "
-            "this warning off",
+            f"{float(error.max()):.2%}); more steps, a larger eta or larger initial weights may help, and warn=False "
+            "in the schedule turns this warning off",
             stacklevel=stacklevel,
         )
 

@@ -31,6 +31,7 @@ __all__ = [
     "gain_share",
     "gap",
     "opposite_share",
+    "opposite_signs",
     "reliance",
     "removed",
     "single_view_error",
@@ -215,9 +216,27 @@ def opposite_share(data: xr.Dataset, method: str, across: str, contrast: float =
     """
     axis = 1 + ["nets", "classes"].index(check_choice("across", across, ["nets", "classes"]))
     side = gap(data, method, contrast).sign()
+    return opposite_signs(side, axis).mean(1)
+
+
+def opposite_signs(side: Float[Tensor, ...], axis: int) -> Float[Tensor, ...]:
+    """Return the share of pairs along an axis whose signs are opposite; a sign of 0 is half an opposite of all others.
+
+    Parameters
+    ----------
+    side : Tensor
+        Signs.
+    axis : int
+        Of at least two.
+
+    Returns
+    -------
+    Tensor
+        In [0, 1]; without the axis.
+    """
     n = side.shape[axis]
     same = (side.sum(axis) ** 2 - (side**2).sum(axis)) / (n * (n - 1))  # mean product over pairs
-    return (1 - same.mean(1)) / 2
+    return (1 - same) / 2
 
 
 def gain_share(data: xr.Dataset, method: str, contrast: float = CONTRAST) -> Float[Tensor, " splits"]:

@@ -1,11 +1,11 @@
 """Claims about pairs of photographs read by convolutional nets: with planted views, and stacked as channels.
 
-Laid out as in :mod:`~mvtheory.experiments.fashion_pairs`, whose functions read what is measured here.
+Laid out as in :mod:`~mvtheory.experiments.photo_pairs`, whose functions read what is measured here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -17,20 +17,21 @@ import xarray as xr
 from jaxtyping import Float
 from torch import Tensor
 
-from mvtheory._check import check_int
 from mvtheory.distillation import Distillation, Temperature
 from mvtheory.ensemble import AverageCrossEntropy, average
-from mvtheory.experiments.base import Experiment, Measurement, labelled
+from mvtheory.experiments.base import Measurement, labelled
 from mvtheory.experiments.digit_images import gain_share, opposite_share
-from mvtheory.experiments.fashion_pairs import (
+from mvtheory.experiments.photo_pairs import (
     SPLITS,
-    beside_teachers,
+    PairNets,
+    PairStudents,
     errors_on,
     excess_removed,
     factor,
     mean_by_size,
-    one_half_share,
-    over_splits,
+    of_nets,
+    of_students,
+    one_half,
     without_denormals,
 )  # fmt: skip
 from mvtheory.images.convolution import ConvNets, fit, outputs
@@ -120,33 +121,27 @@ STACKED = ConvSetting(filters="stacked", scale=0.3, side=14, contrast=0.0, steps
 
 
 @dataclass(frozen=True)
-class FashionConvNets(Experiment):
+class FashionConvNets(PairNets):
     """Single convolutional nets, their averages, and the reference.
 
-    The methods are ``single``, ``ensemble`` and ``reference``, laid out as by
-    :class:`~mvtheory.experiments.fashion_pairs.FashionNets`; ``teachers`` are the single nets' outputs on the training
-    pairs, ``silent`` the shares of the last convolution's filters, of each net and half, that are below zero on all of
-    them (for stacked filters, which read both halves, twice the same).
+    Beside the methods of :class:`~mvtheory.experiments.photo_pairs.PairNets` there are ``teachers``, the single nets'
+    outputs on the training pairs, and ``silent``, the share of the last convolution's filters, of each net and half,
+    that are below zero on all of them (for stacked filters, which read both halves, twice the same).
 
     Attributes
     ----------
-    draws : tuple of int
-        Numbers of the splits.
-    nets, references : int
-        Single nets and reference nets of each split.
+    draws, nets, references
+        See :class:`~mvtheory.experiments.photo_pairs.PairNets`.
     setting : ConvSetting
         All else.
     """
 
-    draws: tuple[int, ...] = SPLITS
-    nets: int = 10
-    references: int = 3
     setting: ConvSetting = PLANTED
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_int("nets", self.nets, 2, 12)
-        check_int("references", self.references, 1, 100)
+    @property
+    def contrast(self) -> float:
+        """Strength of the picture that replaces a half."""
+        return self.setting.contrast
 
     def on(self, number: int) -> xr.Dataset:
         """Return what is measured on the split of this number, see :class:`FashionConvNets`."""
@@ -174,33 +169,28 @@ def _silent(nets: ConvNets, data: Halves) -> Float[Tensor, "L 2"]:
 
 
 @dataclass(frozen=True)
-class FashionConvStudents(Experiment):
-    """Students, the trained average, and nets trained on mixtures of inputs.
+class FashionConvStudents(PairStudents):
+    """Students by Hinton's rule, the trained average, and nets trained on mixtures of inputs.
 
-    Laid out as :class:`FashionConvNets`, for the methods ``distilled``, ``self-distilled``, ``trained average`` and the
-    names of the mixtures. All students begin as single nets
-    whom the labels have taught: student i is net i, and the teacher of a self-distilled one is another net.
+    The methods are ``distilled``, ``self-distilled``, ``trained average`` and the names of the mixtures.
 
     Attributes
     ----------
-    draws : tuple of int
-        Numbers of the splits.
-    students : int
-        Students of a kind on each split, and nets trained on mixtures.
+    draws, students
+        See :class:`~mvtheory.experiments.photo_pairs.PairStudents`; as many nets are trained on mixtures.
     nets : FashionConvNets
         Who teaches.
     mixtures : tuple of str
         Names in :data:`~mvtheory.images.convolution.MIXTURES`.
     """
 
-    draws: tuple[int, ...] = SPLITS[:5]
-    students: int = 2
     nets: FashionConvNets = field(default_factory=FashionConvNets)
     mixtures: tuple[str, ...] = ()
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_int("students", self.students, 1, self.nets.nets // 2)
+    @property
+    def teachers(self) -> FashionConvNets:
+        """The single nets, who teach."""
+        return self.nets
 
     def on(self, number: int) -> xr.Dataset:
         """Return what is measured on the split of this number, see :class:`FashionConvStudents`."""
@@ -233,43 +223,28 @@ STUDENTS: Mapping[str, FashionConvStudents] = {
     "stacked": FashionConvStudents(nets=NETS["stacked"], mixtures=("midpoint", "uniform")),
 }
 
-#: What is measured of splits, given the results and the contrast.
-Quantity = Callable[..., Float[Tensor, " splits"]]
 
-
-def of_nets(of: Quantity, draws: Sequence[int] = SPLITS, setting: FashionConvNets = NETS["planted"]) -> Measurement:
-    """Measure a quantity of the nets of each split."""
-    data = replace(setting, draws=tuple(draws)).run()
-    return Measurement(over_splits(of(data, contrast=setting.setting.contrast), setting.nets), data.attrs["seconds"])
-
-
-def of_students(
-    of: Quantity, draws: Sequence[int] = SPLITS[:5], setting: FashionConvStudents = STUDENTS["planted"]
-) -> Measurement:
-    """Measure a quantity of the students of each split, beside its nets."""
-    data = replace(setting, draws=tuple(draws)).run()
-    values = of(beside_teachers(data, setting.nets.run()), contrast=setting.nets.setting.contrast)
-    return Measurement(over_splits(values, setting.nets.nets + setting.students), data.attrs["seconds"])
-
-
-def _gain(method: str) -> Quantity:
+def _gain(method: str) -> Callable[..., Float[Tensor, " splits"]]:
     return partial(gain_share, method=method)
 
 
-def _removed(method: str) -> Quantity:
+def _removed(method: str) -> Callable[..., Float[Tensor, " splits"]]:
     return partial(excess_removed, method=method)
 
 
+_of_nets, _one_half = partial(of_nets, setting=NETS["planted"]), partial(one_half, setting=NETS["planted"])
+_of_students, _of_stacked = (partial(of_students, setting=STUDENTS[name]) for name in ("planted", "stacked"))
+
 #: The estimators of the claims on pairs, by id.
 ESTIMATORS: Mapping[str, Callable[..., Measurement]] = {
-    "conv-lottery": partial(of_nets, partial(one_half_share, method="single")),
-    "conv-opposite-nets": partial(of_nets, partial(opposite_share, method="single", across="nets")),
-    "conv-ensemble": partial(of_nets, _removed("ensemble")),
-    "conv-law": partial(of_nets, partial(factor, largest=2)),
-    "conv-train-average": partial(of_students, _gain("trained average")),
-    "conv-distill": partial(of_students, _gain("distilled")),
-    "conv-self-distill": partial(of_students, _gain("self-distilled")),
+    "conv-lottery": partial(_one_half, "single"),
+    "conv-opposite-nets": partial(_of_nets, partial(opposite_share, method="single", across="nets")),
+    "conv-ensemble": partial(_of_nets, _removed("ensemble")),
+    "conv-law": partial(_of_nets, partial(factor, largest=2)),
+    "conv-train-average": partial(_of_students, _gain("trained average")),
+    "conv-distill": partial(_of_students, _gain("distilled")),
+    "conv-self-distill": partial(_of_students, _gain("self-distilled")),
     "stacked-ensemble": partial(of_nets, _removed("ensemble"), setting=NETS["stacked"]),
-    "stacked-distill": partial(of_students, _gain("distilled"), setting=STUDENTS["stacked"]),
-    "stacked-midpoint": partial(of_students, _removed("midpoint"), setting=STUDENTS["stacked"]),
+    "stacked-distill": partial(_of_stacked, _gain("distilled")),
+    "stacked-midpoint": partial(_of_stacked, _removed("midpoint")),
 }

@@ -1,44 +1,40 @@
-"""Claims about pairs of photographs: nets, averages and students where the views are pictures.
-
-The independent repetitions are splits, each with pictures of its own, and a *draw* is the number of a split. All nets
-of a split see the same pairs. What is measured of a method is laid out as by
-:class:`~mvtheory.experiments.digit_images.DigitStudy`, so that the same functions read it.
-"""
+"""Claims about pairs of photographs for the learner of the theory: nets, averages and students."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import combinations
 from typing import Any
 
-import numpy as np
 import torch
 import xarray as xr
-from jaxtyping import Float
 from torch import Tensor
 
-from mvtheory._check import check_int
 from mvtheory.distillation import Distillation, OnOff, Rule
 from mvtheory.ensemble import AverageCrossEntropy, average
-from mvtheory.experiments.base import Experiment, Measurement, labelled
-from mvtheory.experiments.digit_images import CONTRAST, gain_share, gap, opposite_share, single_view_error
+from mvtheory.experiments.base import Measurement, labelled
+from mvtheory.experiments.digit_images import CONTRAST, gain_share, opposite_share, single_view_error
+from mvtheory.experiments.photo_pairs import (
+    SPLITS,
+    PairNets,
+    PairStudents,
+    errors_on,
+    excess_removed,
+    factor,
+    mean_by_size,
+    of_nets,
+    of_students,
+    one_half,
+    without_denormals,
+)  # fmt: skip
 from mvtheory.experiments.rule_map import Matching
 from mvtheory.images.planted import CLASSES, Halves, Split, planted_split
-from mvtheory.measurement import Estimate, error_rate, over_draws
+from mvtheory.measurement import over_draws
 from mvtheory.model import PatchNets, SReLU
 from mvtheory.training import Objective, Schedule, train
 
-__all__ = [
-    "ESTIMATORS", "SPLITS", "STUDENT_KINDS", "FashionNets", "FashionStudents", "PhotoSetting", "beside_teachers",
-    "errors_on", "excess_removed", "factor", "mean_by_size", "mean_error", "one_half_share", "over_splits",
-    "without_denormals",
-]  # fmt: skip
-
-#: The splits that the book reports. The settings were chosen on the splits 1, 2 and 3.
-SPLITS = tuple(range(201, 211))
+__all__ = ["ESTIMATORS", "STUDENT_KINDS", "FashionNets", "FashionStudents", "PhotoSetting"]
 
 #: The kinds of students: who teaches them, and by which rule.
 STUDENT_KINDS = ("distilled", "self-distilled", "matched", "self-matched")
@@ -104,36 +100,26 @@ class PhotoSetting:
 
 
 @dataclass(frozen=True)
-class FashionNets(Experiment):
-    """Single nets, their averages, the trained average and the control.
+class FashionNets(PairNets):
+    """Single nets, their averages, the trained average and the control, by the theory's learner.
 
-    By the name of the method, :meth:`run` returns its errors on the test pairs of which one picture is replaced, axes
-    ``contrast``, ``half`` (the one that is kept), the nets of the method if there are several, and ``class``; under
-    ``"training <method>"`` and ``"two-view <method>"`` those on the training pairs and on the test pairs. The methods
-    are ``single``, its ``ensemble``, ``trained average``, ``reference`` (nets that saw each half alone, so that they
-    know both views) and the control ``shared`` with ``shared ensemble``. ``by size`` is the mean error of the averages
-    of L single nets, over all ways to choose them, axes ``size`` and ``half``. ``weights`` are those of the
-    single nets.
+    Beside the methods of :class:`~mvtheory.experiments.photo_pairs.PairNets` there are ``trained average`` and the
+    control ``shared`` with ``shared ensemble``. ``weights`` are those of the single nets.
 
     Attributes
     ----------
-    draws : tuple of int
-        Numbers of the splits.
-    nets, references : int
-        Single nets (and of the control, and of the trained average), and reference nets, of each split.
+    draws, nets, references
+        See :class:`~mvtheory.experiments.photo_pairs.PairNets`; as many nets of the control and of the trained average.
     setting : PhotoSetting
         All else.
     """
 
-    draws: tuple[int, ...] = SPLITS
-    nets: int = 10
-    references: int = 3
     setting: PhotoSetting = field(default_factory=PhotoSetting)
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_int("nets", self.nets, 2, 12)
-        check_int("references", self.references, 1, 100)
+    @property
+    def contrast(self) -> float:
+        """Strength of the picture that replaces a half."""
+        return self.setting.contrast
 
     def on(self, number: int) -> xr.Dataset:
         """Return what is measured on the split of this number, see :class:`FashionNets`."""
@@ -158,31 +144,26 @@ class FashionNets(Experiment):
 
 
 @dataclass(frozen=True)
-class FashionStudents(Experiment):
+class FashionStudents(PairStudents):
     """Students of the single nets' average and of single nets, each by two rules.
 
-    Laid out as :class:`FashionNets`, for the methods `STUDENT_KINDS`, with the axis ``student``. All students begin as
-    single nets whom the labels have taught: student i is net i, and the teacher of a self-distilled one is another net.
-    ``distilled`` and ``self-distilled`` learn by the on/off rule, ``matched`` and ``self-matched`` by the squared
-    distance of the outputs.
+    The methods are `STUDENT_KINDS`: ``distilled`` and ``self-distilled`` learn by the on/off rule, ``matched`` and
+    ``self-matched`` by the squared distance of the outputs.
 
     Attributes
     ----------
-    draws : tuple of int
-        Numbers of the splits.
-    students : int
-        Students of a kind on each split.
+    draws, students
+        See :class:`~mvtheory.experiments.photo_pairs.PairStudents`.
     nets : FashionNets
         Who teaches.
     """
 
-    draws: tuple[int, ...] = SPLITS[:5]
-    students: int = 2
     nets: FashionNets = field(default_factory=FashionNets)
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_int("students", self.students, 1, self.nets.nets // 2)
+    @property
+    def teachers(self) -> FashionNets:
+        """The single nets, who teach."""
+        return self.nets
 
     def on(self, number: int) -> xr.Dataset:
         """Return what is measured on the split of this number, see :class:`FashionStudents`."""
@@ -211,140 +192,6 @@ class FashionStudents(Experiment):
 _NETS, _STUDENTS = FashionNets(), FashionStudents()
 
 
-@contextmanager
-def without_denormals() -> Iterator[None]:
-    """Let numbers below 1e-38 be zero on this thread: large outputs leave many, with which processors are slow."""
-    torch.set_flush_denormal(True)
-    try:
-        yield
-    finally:
-        torch.set_flush_denormal(False)
-
-
-def errors_on(
-    name: str, nets: Callable[[Tensor], Tensor], split: Split, axis: str = ""
-) -> dict[str, tuple[str, np.ndarray]]:
-    """Return the errors of the nets, or of their average where they have no axis, class by class.
-
-    Parameters
-    ----------
-    name : str
-        The method.
-    nets : callable
-        Returns outputs [L, n, k] for inputs.
-    split : Split
-        The inputs.
-    axis : str
-        The name of the nets' axis.
-
-    Returns
-    -------
-    dict of str to (str, array)
-        Laid out as :class:`FashionNets` says, for :func:`mvtheory.experiments.base.labelled`.
-    """
-
-    def on(part: Halves) -> Float[np.ndarray, "*nets 8"]:
-        F = nets(part.x)
-        return _by_class(F if axis else average(F), part.y)
-
-    halves = np.stack([on(split.left), on(split.right)])[None]
-    return {
-        name: (f"contrast half {axis} class", halves),
-        f"training {name}": (f"{axis} class", on(split.train)),
-        f"two-view {name}": (f"{axis} class", on(split.two_view)),
-    }
-
-
-def _by_class(F: Float[Tensor, "*nets n 8"], y: Tensor) -> Float[np.ndarray, "*nets 8"]:
-    """Return the error on each class."""
-    return np.stack([error_rate(F[..., y == c, :], y[y == c]) for c in range(len(CLASSES))], -1)
-
-
-def mean_by_size(nets: Callable[[Tensor], Tensor], split: Split) -> Float[np.ndarray, "size half"]:
-    """Return the mean error of the averages of 1, 2, ... nets, over all choices of that many; `nets` give [L, n, k]."""
-    outputs = [(nets(part.x), part.y) for part in (split.left, split.right)]
-    count = len(outputs[0][0])
-    means = np.zeros((count, 2))
-    for L in range(1, count + 1):
-        chosen = [list(members) for members in combinations(range(count), L)]
-        for half, (F, y) in enumerate(outputs):
-            means[L - 1, half] = np.mean([float(error_rate(F[members].mean(0), y)) for members in chosen])
-    return means
-
-
-def mean_error(data: xr.Dataset, method: str, contrast: float = CONTRAST) -> Float[Tensor, " splits"]:
-    """Return a method's error on single-view inputs, the mean over its nets."""
-    return single_view_error(data, method, contrast).reshape(len(data.draw), -1).mean(1)
-
-
-def excess_removed(data: xr.Dataset, method: str, contrast: float = CONTRAST) -> Float[Tensor, " splits"]:
-    """Return the share of single nets' excess error that a method removes.
-
-    Parameters
-    ----------
-    data : xarray.Dataset
-        What :class:`FashionNets` measured.
-    method : str
-        One of its methods.
-    contrast : float
-        Of the picture in place of the lost one.
-
-    Returns
-    -------
-    Tensor, shape [splits]
-        The excess is measured from the error of nets that know both views.
-    """
-    single, other, reference = (mean_error(data, name, contrast) for name in ("single", method, "reference"))
-    return (single - other) / (single - reference)
-
-
-def factor(data: xr.Dataset, largest: int = 4, contrast: float = CONTRAST) -> Float[Tensor, " splits"]:
-    """Return the mean factor on the excess error by each further net, from one net to `largest`.
-
-    Parameters
-    ----------
-    data : xarray.Dataset
-        What :class:`FashionNets` measured.
-    largest : int
-        Nets in the largest average.
-    contrast : float
-        Of the picture in place of the lost one.
-
-    Returns
-    -------
-    Tensor, shape [splits]
-        One half where every view is lost by every second net.
-    """
-    sizes = torch.from_numpy(data["by size"].sel(size=[1, largest]).values).mean(-1)
-    excess = sizes - mean_error(data, "reference", contrast)[:, None]
-    return (excess[:, 1] / excess[:, 0]) ** (1 / (largest - 1))
-
-
-def one_half_share(data: xr.Dataset, method: str, contrast: float = CONTRAST) -> Float[Tensor, " splits"]:
-    """Return the share of (net, class) whose error differs by more than a half between the halves.
-
-    Parameters
-    ----------
-    data : xarray.Dataset
-        What :class:`FashionNets` or :class:`FashionStudents` measured.
-    method : str
-        One of its methods.
-    contrast : float
-        Of the picture in place of the lost one.
-
-    Returns
-    -------
-    Tensor, shape [splits]
-    """
-    apart = (gap(data, method, contrast).abs() > 0.5).double()
-    return apart.reshape(len(data.draw), -1).mean(1)
-
-
-def over_splits(values: Float[Tensor, " splits"], nets: int) -> Estimate:
-    """Return the mean over splits with its interval; `nets` nets of each split were used."""
-    return over_draws(values, points=None, nets=nets * len(values))
-
-
 def single(draws: Sequence[int] = SPLITS, setting: FashionNets = _NETS) -> Measurement:
     """Measure the error of single nets on single-view inputs."""
     data = replace(setting, draws=tuple(draws)).run()
@@ -353,47 +200,20 @@ def single(draws: Sequence[int] = SPLITS, setting: FashionNets = _NETS) -> Measu
     return Measurement(error, data.attrs["seconds"])
 
 
-def of_nets(
-    of: Callable[..., Float[Tensor, " splits"]], draws: Sequence[int] = SPLITS, setting: FashionNets = _NETS
-) -> Measurement:
-    """Measure a quantity of the nets of each split."""
-    data = replace(setting, draws=tuple(draws)).run()
-    return Measurement(over_splits(of(data), setting.nets), data.attrs["seconds"])
-
-
-def one_half(method: str, draws: Sequence[int] = SPLITS, setting: FashionNets = _NETS) -> Measurement:
-    """Measure the share of (net, class) that rely on one half."""
-    data = replace(setting, draws=tuple(draws)).run()
-    shares = one_half_share(data, method)
-    points = len(CLASSES) * setting.nets
-    return Measurement(
-        over_draws(shares[:, None], points=points, nets=setting.nets * len(shares)), data.attrs["seconds"]
-    )
-
-
-def of_students(kind: str, draws: Sequence[int] = SPLITS[:5], setting: FashionStudents = _STUDENTS) -> Measurement:
-    """Measure the share of the ensemble's gain that a kind of students has."""
-    data = replace(setting, draws=tuple(draws)).run()
-    share = gain_share(beside_teachers(data, setting.nets.run()), kind)
-    return Measurement(over_splits(share, setting.nets.nets + setting.students), data.attrs["seconds"])
-
-
-def beside_teachers(students: xr.Dataset, nets: xr.Dataset) -> xr.Dataset:
-    """Return what was measured of students with what was measured of the nets of their splits."""
-    return students.merge(nets.sel(draw=students.draw), compat="override", combine_attrs="override")
-
+_of_nets, _one_half = partial(of_nets, setting=_NETS), partial(one_half, setting=_NETS)
+_of_students = partial(of_students, setting=_STUDENTS)
 
 #: The estimators of the chapter's claims, by id.
 ESTIMATORS: Mapping[str, Callable[..., Measurement]] = {
     "photos-single": single,
-    "photos-lottery": partial(one_half, "single"),
-    "photos-opposite-nets": partial(of_nets, partial(opposite_share, method="single", across="nets")),
-    "photos-opposite-classes": partial(of_nets, partial(opposite_share, method="single", across="classes")),
-    "photos-ensemble": partial(of_nets, partial(excess_removed, method="ensemble")),
-    "photos-law": partial(of_nets, factor),
-    "photos-train-average": partial(of_nets, partial(gain_share, method="trained average")),
-    "photos-distill": partial(of_students, "distilled"),
-    "photos-self-distill": partial(of_students, "self-distilled"),
-    "photos-self-matched": partial(of_students, "self-matched"),
-    "photos-control": partial(one_half, "shared"),
+    "photos-lottery": partial(_one_half, "single"),
+    "photos-opposite-nets": partial(_of_nets, partial(opposite_share, method="single", across="nets")),
+    "photos-opposite-classes": partial(_of_nets, partial(opposite_share, method="single", across="classes")),
+    "photos-ensemble": partial(_of_nets, partial(excess_removed, method="ensemble")),
+    "photos-law": partial(_of_nets, factor),
+    "photos-train-average": partial(_of_nets, partial(gain_share, method="trained average")),
+    "photos-distill": partial(_of_students, partial(gain_share, method="distilled")),
+    "photos-self-distill": partial(_of_students, partial(gain_share, method="self-distilled")),
+    "photos-self-matched": partial(_of_students, partial(gain_share, method="self-matched")),
+    "photos-control": partial(_one_half, "shared"),
 }

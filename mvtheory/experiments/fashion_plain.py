@@ -22,7 +22,8 @@ from mvtheory.distillation import Distillation, Temperature
 from mvtheory.ensemble import AverageCrossEntropy, average
 from mvtheory.experiments import fashion_convolutions
 from mvtheory.experiments.base import Experiment, Measurement, labelled
-from mvtheory.experiments.fashion_pairs import over_splits, without_denormals
+from mvtheory.experiments.digit_images import opposite_signs
+from mvtheory.experiments.photo_pairs import over_splits, without_denormals
 from mvtheory.images.convolution import ConvNets, fit, outputs
 from mvtheory.images.fashion import CLASSES
 from mvtheory.images.plain import Pictures, masked, plain_subset
@@ -191,9 +192,7 @@ def opposite(data: xr.Dataset, probe: str) -> Float[Tensor, " subsets"]:
     if probe == "reordered":
         again = torch.from_numpy(data[probe].values)
         return (1 - side * (again[:, 1] - again[:, 0]).sign()).mean((1, 2)) / 2
-    n = side.shape[1]
-    same = (side.sum(1) ** 2 - (side**2).sum(1)) / (n * (n - 1))  # mean product over pairs of nets
-    return (1 - same.mean(1)) / 2
+    return opposite_signs(side, 1).mean(1)
 
 
 def _mean(data: xr.Dataset, method: str) -> Float[Tensor, " subsets"]:

@@ -11,7 +11,7 @@ from hand_made import photographs
 from mvtheory.distillation import Distillation
 from mvtheory.ensemble import average
 from mvtheory.experiments import fashion_pairs as photos
-from mvtheory.experiments import measure
+from mvtheory.experiments import measure, photo_pairs
 from mvtheory.experiments.base import one_thread
 from mvtheory.measurement import error_rate
 from mvtheory.model import PatchNets
@@ -87,15 +87,15 @@ def test_students_have_their_teachers(data, taught):
 
 def test_excess_and_factor():
     data = photographs({"single": 0.5, "ensemble": 0.14, "reference": 0.1})
-    np.testing.assert_allclose(photos.excess_removed(data, "ensemble"), 0.9)
+    np.testing.assert_allclose(photo_pairs.excess_removed(data, "ensemble"), 0.9)
     halved = photographs({"reference": 0.1}, sizes=[0.1 + 0.4 / 2**L for L in range(5)])
-    np.testing.assert_allclose(photos.factor(halved), 0.5)
+    np.testing.assert_allclose(photo_pairs.factor(halved), 0.5)
 
 
 def test_reliance_on_one_half():
     data = photographs({"single": 0.2})
     data["single"][:, :, 0, 0] = 0.9  # the first of three nets cannot read the left half
-    np.testing.assert_allclose(photos.one_half_share(data, "single"), 1 / 3)
+    np.testing.assert_allclose(photo_pairs.one_half_share(data, "single"), 1 / 3)
 
 
 def test_every_claim_is_measured(monkeypatch):
