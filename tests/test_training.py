@@ -175,7 +175,7 @@ def test_training_errors_that_are_left_are_warned_of_once_a_call():
     short = Schedule(steps=1)
     error = train(nets, data, schedule=dataclasses.replace(short, stop_loss=0)).history.error[-1]
     assert 0 < float(error.min()) < float(error.max())
-    said = rf"3 of 3 nets have training errors left after 1 steps \(up to {float(error.max()):.2%}\); more steps or"
+    said = rf"3 of 3 nets have training errors left after 1 steps \(up to {float(error.max()):.2%}\); more steps, a"
     with pytest.warns(UserWarning, match=said) as caught:
         train(nets, data, schedule=short)
     assert len(caught) == 1
