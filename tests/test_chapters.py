@@ -22,6 +22,7 @@ SHORT = [
     "12-scale",
     "13-practice",
     "15-photographs",
+    "16-convolutions",
     "../what-removes-it",
 ]
 
