@@ -218,6 +218,7 @@ NETS: Mapping[str, FashionConvNets] = {
     "leaky": FashionConvNets(draws=SPLITS[:5], nets=5, setting=LEAKY),
     "stacked": FashionConvNets(setting=STACKED),
 }
+#: The students that the book reports, by the name of their teachers.
 STUDENTS: Mapping[str, FashionConvStudents] = {
     "planted": FashionConvStudents(),
     "stacked": FashionConvStudents(nets=NETS["stacked"], mixtures=("midpoint", "uniform")),
