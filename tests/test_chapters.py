@@ -18,6 +18,7 @@ SHORT = [
     "07-lazy",
     "08-classical",
     "09-structure",
+    "10-digits",
     "11-regime",
     "12-scale",
     "13-practice",
@@ -108,9 +109,7 @@ def test_the_proof_has_five_lemmas_in_ninety_lines() -> None:
     assert words("../proof") <= 1300
 
 
-@pytest.mark.parametrize(
-    "name", [path.stem for path in sorted(FOLDER.glob("*.md")) if path.stem[:2] not in {"01", "10"}]
-)
+@pytest.mark.parametrize("name", [path.stem for path in sorted(FOLDER.glob("*.md")) if path.stem[:2] != "01"])
 def test_a_chapter_with_claims_asks_for_their_verdicts_before_its_take_away(name: str) -> None:
     text = (FOLDER / f"{name}.md").read_text(encoding="utf-8")
     assert "record(" in text
