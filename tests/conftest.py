@@ -93,6 +93,12 @@ class Build(threading.Thread):
                 if not self.ended:  # else another process that needs the pages begins anew
                     self.built.write_text(said[-4000:] if self.make.returncode else "", encoding="utf-8")
 
+    def wait(self) -> None:
+        """Wait for the pages; begin to build them if nobody has."""
+        if self.ident is None:
+            self.start()
+        self.join()
+
     def end(self) -> None:
         """Let no build go on when the tests are at their end."""
         if self.make and self.make.poll() is None:
@@ -107,12 +113,16 @@ class Build(threading.Thread):
 def build(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, worker_id: str
 ) -> Iterator[Build | None]:
-    """Begin to build the book where its pages are to be tested, so that it is there when other tests are done."""
+    """Begin to build the book where its pages are to be tested, so that it is there when other tests are done.
+
+    A first build takes half an hour of both cores, and other tests would wait too long for their turn: it comes last.
+    """
     folder = tmp_path_factory.getbasetemp()
     begun = None
     if any(BOOK in item.path.parents for item in request.session.items):
         begun = Build(folder if worker_id == "master" else folder.parent)
-        begun.start()
+        if (BOOK.parents[1] / "_build/html/index.html").exists():
+            begun.start()
     yield begun
     if begun:
         begun.end()

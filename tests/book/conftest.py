@@ -48,7 +48,7 @@ SETTLED = """async () => {
 @pytest.fixture(scope="session", autouse=True)
 def book(build: Any) -> Path:
     """The built pages, up to date; see `tests/conftest.py`, where the build begins."""
-    build.join()
+    build.wait()
     if failure := build.built.read_text(encoding="utf-8"):
         pytest.fail(f"the book cannot be built\n{failure}", pytrace=False)
     return HTML
