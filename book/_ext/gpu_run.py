@@ -23,7 +23,7 @@ class GpuRun(SphinxDirective):
         """Return a sentence and two tables, or a sentence alone."""
         self.env.note_dependency(str(RECORD))
         if not RECORD.exists():
-            return [nodes.paragraph(text="None is recorded yet.")]
+            return [nodes.paragraph(text="No run on a GPU is recorded yet.")]
         record = json.loads(RECORD.read_text(encoding="utf-8"))
         said = f"Recorded on {record['date']}: {record['machine']}, PyTorch {record['torch']}."
         return [nodes.paragraph(text=said), *errors(record), *speeds(record)]

@@ -123,6 +123,13 @@ def test_the_record_of_the_full_mode_says_of_each_claim_whether_the_setting_has_
         assert ("former setting" in row) == (entry["setting"] != repr(SETTING))
 
 
+@at("desk", "reference/reproducibility")
+def test_the_page_says_whether_a_gpu_has_recorded_anything(desk: Visit) -> None:
+    none = not (ROOT / "book/reference/gpu.json").exists()
+    assert desk.page.get_by_text("No run on a GPU is recorded yet.").count() == none
+    assert desk.page.locator("#gpu-single, #gpu-speed-0").count() == 2 * (not none)
+
+
 @pytest.mark.parametrize(
     ("mode", "id", "reason"), [("0", "single", "full mode is off"), ("1", "sngle", "no such claim: sngle")]
 )
