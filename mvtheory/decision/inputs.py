@@ -24,7 +24,7 @@ SCALES = ("logits", "probabilities")
 #: The output of a masked class, given as -inf: so low that it is never chosen, and a number that can be averaged.
 MASKED = -1e30
 
-_BLOCK = 2**19  # numbers that are doubles at a time
+_BLOCK = 2**20  # numbers that are doubles at a time
 
 
 @dataclass(frozen=True)
