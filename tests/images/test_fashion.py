@@ -76,6 +76,7 @@ def test_without_any_source_the_error_says_what_to_do(nowhere, monkeypatch):
 @pytest.mark.parametrize(
     ("content", "message"),
     [(b"no gzip", "must be a gzip file"), (gzip.compress(b"another"), "its content is another")],
+    ids=["no gzip", "another content"],  # the time is in compressed bytes, and names of tests must not change with it
 )
 def test_a_wrong_file_is_refused_by_name(tmp_path, content, message):
     path = tmp_path / "t10k-labels-idx1-ubyte.gz"
