@@ -224,7 +224,10 @@ def setting(size: Size, device: str) -> dict[str, Any]:
 
 def methods(x: Tensor, y: Tensor, tests: dict[str, Tensor], test_y: Tensor, size: Size, device: str) -> dict[str, Any]:
     """Return the errors of single nets, their average, its student, a self-distilled net and a trained average."""
-    new = lambda seed: resnet(x.shape[1], size.width, seed, device)  # noqa: E731
+
+    def new(seed: int) -> nn.Module:
+        return resnet(x.shape[1], size.width, seed, device)
+
     singles = [new(seed) for seed in range(size.nets)]
     for net in singles:
         fit([net], x, of_labels(y), size.epochs)
@@ -251,9 +254,13 @@ def pictures(size: Size, device: str) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     data = load()
     x, test = (images[:, None].float() / 255 for images in (data.train_images, data.test_images))
     mean, scale = x.mean(), x.std()
-    few = slice(None, size.pictures), slice(None, max(100, size.pictures // 6))
-    parts = ((x - mean) / scale)[few[0]], data.train_y[few[0]], ((test - mean) / scale)[few[1]], data.test_y[few[1]]
-    return tuple(part.to(device) for part in parts)  # type: ignore[return-value]
+    some, few = size.pictures, max(100, size.pictures // 6)
+    return (
+        ((x - mean) / scale)[:some].to(device),
+        data.train_y[:some].to(device),
+        ((test - mean) / scale)[:few].to(device),
+        data.test_y[:few].to(device),
+    )
 
 
 def plain(size: Size, device: str) -> dict[str, Any]:
@@ -295,7 +302,8 @@ def main() -> None:
     if device == "cpu" and not small:
         raise SystemExit("no GPU was found; --small tries the script without one")
     machine = torch.cuda.get_device_name() if device == "cuda" else "no GPU"
-    record: dict[str, Any] = {"date": datetime.date.today().isoformat(), "machine": machine, "torch": torch.__version__}
+    record: dict[str, Any] = {"date": datetime.date.today().isoformat(), "machine": machine, "torch": torch.__version__,
+                              "book's setting": repr(SETTING)}  # fmt: skip
     for part in (speed, setting, plain, stacked):
         start = time.perf_counter()
         record[part.__name__] = part(SMALL if small else WHOLE, device)

@@ -13,6 +13,7 @@ RECORD = {
     "date": "2026-01-02",
     "machine": "a GPU",
     "torch": "2",
+    "book's setting": "Setting(k=3)",
     "speed": [
         {"k": 3, "m": 2, "d": 8, "P": 4, "N": 20, "L": 2,
          "seconds": {"mvtheory": 0.004, "torch.func.vmap": 0.01, "matrix products": 0.001}},
@@ -33,6 +34,11 @@ def cells(tables):
     """Return the text of each row of some tables."""
     rows = [row for table in tables for row in table.findall(lambda node: node.tagname == "row")]
     return [[entry.astext() for entry in row.children] for row in rows]
+
+
+def test_a_record_of_another_setting_says_so(gpu_run):
+    assert gpu_run.source(RECORD, "Setting(k=3)") == "Recorded on 2026-01-02: a GPU, PyTorch 2."
+    assert gpu_run.source(RECORD, "Setting(k=4)").endswith(" The book's setting was another one then.")
 
 
 def test_errors_are_means_with_their_number(gpu_run):

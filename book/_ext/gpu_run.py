@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +21,20 @@ class GpuRun(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         """Return a sentence and two tables, or a sentence alone."""
-        self.env.note_dependency(str(RECORD))
+        from mvtheory.experiments import settings  # here, so that a build without news does not wait for torch
+
+        for file in (RECORD, settings.__file__):
+            self.env.note_dependency(str(file))
         if not RECORD.exists():
             return [nodes.paragraph(text="No run on a GPU is recorded yet.")]
         record = json.loads(RECORD.read_text(encoding="utf-8"))
-        said = f"Recorded on {record['date']}: {record['machine']}, PyTorch {record['torch']}."
-        return [nodes.paragraph(text=said), *errors(record), *speeds(record)]
+        return [nodes.paragraph(text=source(record, repr(settings.SETTING))), *errors(record), *speeds(record)]
+
+
+def source(record: Mapping[str, Any], setting: str) -> str:
+    """Say when and where the record was made, and whether the book had another setting then."""
+    said = f"Recorded on {record['date']}: {record['machine']}, PyTorch {record['torch']}."
+    return said if record["book's setting"] == setting else f"{said} The book's setting was another one then."
 
 
 def errors(record: Mapping[str, Any]) -> list[nodes.Node]:
@@ -34,12 +42,15 @@ def errors(record: Mapping[str, Any]) -> list[nodes.Node]:
     columns = {"book's setting": record.get("setting", {}), "plain": record.get("plain", {}).get("test", {})}
     columns |= {f"stacked, {name}": part for name, part in record.get("stacked", {}).items()}
     methods = dict.fromkeys(method for column in columns.values() for method in column)
-    mean = lambda values: f"{sum(values) / len(values):.4f} ({len(values)})" if values else "–"  # noqa: E731
     rows = {
-        f"gpu-{method.replace(' ', '-')}": [method, *(mean(column.get(method, [])) for column in columns.values())]
+        f"gpu-{method.replace(' ', '-')}": [method, *(_mean(column.get(method, [])) for column in columns.values())]
         for method in methods
     }
     return [table(["error (nets or data sets)", *columns], rows)] if rows else []
+
+
+def _mean(values: Sequence[float]) -> str:
+    return f"{sum(values) / len(values):.4f} ({len(values)})" if values else "–"
 
 
 def speeds(record: Mapping[str, Any]) -> list[nodes.Node]:

@@ -263,7 +263,7 @@ def gain_share(data: xr.Dataset, method: str, contrast: float = CONTRAST) -> Flo
     return (net - other) / (net - best)
 
 
-def reliance(data: xr.Dataset, method: str) -> Estimate:
+def reliance(data: xr.Dataset, method: str, contrast: float = CONTRAST) -> Estimate:
     """Return the share of (net, class) that rely on one half: those with a gap above a half.
 
     Parameters
@@ -272,13 +272,16 @@ def reliance(data: xr.Dataset, method: str) -> Estimate:
         What :class:`DigitStudy` measured.
     method : str
         See :class:`DigitStudy`.
+    contrast : float
+        As in `single_view_error`.
 
     Returns
     -------
     Estimate
     """
-    shares = (gap(data, method).abs() > 0.5).double().mean(-1).reshape(len(data.draw), -1)
-    return over_draws(shares, points=CLASSES * shares.shape[1])
+    apart = (gap(data, method, contrast).abs() > 0.5).double()
+    shares = apart.mean(-1).reshape(len(data.draw), -1)
+    return over_draws(shares, points=apart.shape[-1] * shares.shape[1])
 
 
 def removed(data: xr.Dataset, name: str, ensemble: str) -> Estimate:

@@ -78,7 +78,7 @@ class ConvSetting:
     mixture_steps: int = 300
     rate: float = 0.1
     batch: int = 100
-    rule: Temperature = Temperature(8.0)  # noqa: RUF009 -- frozen
+    rule: Temperature = Temperature(8.0)
     weight: float = 9.0
 
     def split(self, number: int) -> Split:
@@ -108,7 +108,7 @@ class ConvSetting:
             return fit(nets, data.x, objective or CrossEntropy(data.y), **arguments)
 
 
-#: Separate filters for each picture, as the theory's views are orthogonal; a faint picture of another class instead of
+#: Separate filters for each picture, as the theory's views are orthogonal; a weak picture of another class instead of
 #: the lost one. Chosen on the splits 1, 2 and 3.
 PLANTED = ConvSetting()
 

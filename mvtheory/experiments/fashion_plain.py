@@ -23,7 +23,7 @@ from mvtheory.ensemble import AverageCrossEntropy, average
 from mvtheory.experiments import fashion_convolutions
 from mvtheory.experiments.base import Experiment, Measurement, labelled
 from mvtheory.experiments.digit_images import opposite_signs
-from mvtheory.experiments.photo_pairs import over_splits, without_denormals
+from mvtheory.experiments.photo_pairs import errors_by_class, over_splits, without_denormals
 from mvtheory.images.convolution import ConvNets, fit, outputs
 from mvtheory.images.fashion import CLASSES
 from mvtheory.images.plain import Pictures, masked, plain_subset
@@ -63,7 +63,7 @@ class PlainSetting:
     steps: int = 800
     rate: float = 0.04
     batch: int = 100
-    rule: Temperature = Temperature(4.0)  # noqa: RUF009 -- frozen
+    rule: Temperature = Temperature(4.0)
     weight: float = 9.0
 
     def init(self, number: int, first: int, count: int) -> ConvNets:
@@ -138,19 +138,14 @@ class FashionPlain(Experiment):
 def _probes(nets: ConvNets, test: Pictures, seed: int) -> dict[str, tuple[str, np.ndarray]]:
     """Return the errors of single nets without one half of the picture, or of the channels."""
     axes = "half net class"
-    halves = [_by_class(outputs(nets, masked(test, half).x), test.y) for half in ("left", "right")]
+    halves = [errors_by_class(outputs(nets, masked(test, half).x), test.y) for half in ("left", "right")]
     found = {"without half": (axes, np.stack(halves))}
     channels = nets.second.out_channels // len(nets)
     order = torch.randperm(channels, generator=torch.Generator().manual_seed(seed))
     for name, which in (("without channels", torch.arange(channels)), ("reordered", order)):
         lost = which.chunk(2)
-        found[name] = axes, np.stack([_by_class(outputs(nets.without(part), test.x), test.y) for part in lost])
+        found[name] = axes, np.stack([errors_by_class(outputs(nets.without(part), test.x), test.y) for part in lost])
     return found
-
-
-def _by_class(F: Float[Tensor, "L n 10"], y: Tensor) -> Float[np.ndarray, "L 10"]:
-    """Return the error on each class."""
-    return np.stack([error_rate(F[:, y == c], y[y == c]) for c in range(len(CLASSES))], -1)
 
 
 def share_of_gain(data: xr.Dataset, method: str) -> Float[Tensor, " subsets"]:

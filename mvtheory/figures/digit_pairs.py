@@ -71,14 +71,14 @@ def by_number_of_nets(errors: Sequence[Estimate], law: Sequence[float]) -> Figur
 
 
 def excess_by_nets(curves: Mapping[str, Sequence[float]]) -> Figure:
-    """Draw by name what is left of one net's excess error in averages of 1, 2, ... nets, beside the law."""
+    """Draw what averages of 1, 2, ... nets of three kinds leave of one net's excess error, beside the law."""
     fig, ax = figure(height=2.8)
     most = max(len(curve) for curve in curves.values())
     sizes = range(1, most + 1)
     ax.plot(sizes, [2.0 ** (1 - L) for L in sizes], color=COLOURS["theory"], label="halved by each net")
-    marks = zip(curves.items(), "osD^v", (COLOURS[name] for name in ("ensemble", "single", "distilled")))  # noqa: B905
-    for (name, curve), mark, colour in marks:
-        ax.plot(range(1, len(curve) + 1), curve, mark, color=colour, label=name)
+    looks = [("ensemble", "o"), ("single", "s"), ("distilled", "D")]
+    for (name, curve), (colour, mark) in zip(curves.items(), looks, strict=True):
+        ax.plot(range(1, len(curve) + 1), curve, mark, color=COLOURS[colour], label=name)
     ax.axhline(0, color=COLOURS["theory"], lw=0.8)
     ax.set(xlabel="nets in the average, L", ylabel="share of the excess error")
     ax.legend()

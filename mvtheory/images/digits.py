@@ -227,7 +227,7 @@ def fit(
     rate: float = 0.1,
     momentum: float = 0.9,
     teacher: Tensor | None = None,
-    rule: Temperature = Temperature(8.0),  # noqa: B008 -- frozen
+    rule: Temperature = Temperature(8.0),
     weight: float = 9.0,
     joint: bool = False,
 ) -> DigitNets:

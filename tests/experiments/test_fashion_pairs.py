@@ -13,6 +13,7 @@ from mvtheory.ensemble import average
 from mvtheory.experiments import fashion_pairs as photos
 from mvtheory.experiments import measure, photo_pairs
 from mvtheory.experiments.base import one_thread
+from mvtheory.experiments.digit_images import reliance
 from mvtheory.measurement import error_rate
 from mvtheory.model import PatchNets
 from mvtheory.training import Schedule, train
@@ -95,7 +96,7 @@ def test_excess_and_factor():
 def test_reliance_on_one_half():
     data = photographs({"single": 0.2})
     data["single"][:, :, 0, 0] = 0.9  # the first of three nets cannot read the left half
-    np.testing.assert_allclose(photo_pairs.one_half_share(data, "single"), 1 / 3)
+    assert reliance(data, "single").value == pytest.approx(1 / 3)
 
 
 def test_every_claim_is_measured(monkeypatch):

@@ -64,3 +64,15 @@ def test_measured_points_lie_beside_the_law():
     assert measured.get_ydata().tolist() == [0.5, 0.2]
     assert measured.get_xdata().tolist() == law.get_xdata().tolist() == [1, 2]
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["halved by each net", "measured"]
+
+
+def test_curves_of_excess_stand_beside_the_law():
+    curves = {"first": [1.0, 0.5, 0.2], "second": [1.0, 0.7], "third": [1.0, 0.9, 0.8]}
+    (ax,) = digit_pairs.excess_by_nets(curves).axes
+    law, *drawn, zero = ax.lines
+    assert (list(law.get_xdata()), list(law.get_ydata())) == ([1, 2, 3], [1, 0.5, 0.25])
+    for line, (name, curve) in zip(drawn, curves.items(), strict=True):
+        assert (line.get_label(), list(line.get_xdata())) == (name, list(range(1, len(curve) + 1)))
+        assert list(line.get_ydata()) == curve
+    assert len({line.get_marker() for line in drawn}) == len({line.get_color() for line in drawn}) == 3
+    assert set(zero.get_ydata()) == {0}
