@@ -144,6 +144,13 @@ def test_what_cannot_be_recorded_is_refused_before_any_work(mode: str, id: str, 
     assert reason in run.stderr
 
 
+@at("phone", "index")
+def test_the_table_of_the_index_is_seen_whole_on_a_phone(phone: Visit) -> None:
+    table = phone.page.locator("article table").first
+    assert table.evaluate("table => table.scrollWidth <= table.parentElement.clientWidth")
+    assert table.get_by_text("inconclusive").count()  # the longest verdict
+
+
 @at("desk", "index")
 def test_the_index_counts_the_verdicts_and_links_to_what_does_not_hold(desk: Visit, claims: list[dict]) -> None:
     counted = [claim for claim in claims if claim["kind"] == "claim"]
