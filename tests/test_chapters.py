@@ -1,10 +1,14 @@
 """What a reader is asked for: words, code in sight, minutes that are stated, and the order of a chapter's parts."""
 
+import ast
+import importlib
 import re
+from contextlib import suppress
 from pathlib import Path
 
 import jupytext
 import pytest
+from IPython.core.inputtransformer2 import TransformerManager
 from nbformat import NotebookNode
 
 FOLDER = Path(__file__).parents[1] / "book/chapters"
@@ -49,6 +53,36 @@ def lines(name: str, folded: bool) -> list[int]:
     code = [cell for cell in read(name).cells if cell.cell_type == "code"]
     some = [cell.source for cell in code if bool(FOLDED & set(cell.metadata.get("tags", []))) == folded]
     return [sum(bool(line.strip()) for line in source.splitlines()) for source in some]
+
+
+def imports(page: Path) -> list[tuple[str, str]]:
+    """List what the cells of a page import from the package, as modules and names."""
+    code = [cell.source for cell in jupytext.read(page).cells if cell.cell_type == "code"]
+    trees = [ast.parse(TransformerManager().transform_cell(source)) for source in code]
+    found = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    return [
+        (node.module, alias.name)
+        for node in found
+        if node.module and node.module.startswith("mvtheory")
+        for alias in node.names
+    ]
+
+
+def there(module: str, name: str) -> bool:
+    """Return whether a module has such a name, or a submodule of it."""
+    with suppress(ModuleNotFoundError):
+        importlib.import_module(f"{module}.{name}")
+    return hasattr(importlib.import_module(module), name)
+
+
+def test_what_the_pages_import_is_there() -> None:
+    """A build tells so too, but only after half an hour."""
+    wanted = {(page, *what) for page in sorted(FOLDER.parent.rglob("*.md")) for what in imports(page)}
+    assert len(wanted) > 100
+    missing = [
+        f"{page.name}: from {module} import {name}" for page, module, name in sorted(wanted) if not there(module, name)
+    ]
+    assert not missing
 
 
 @chapters

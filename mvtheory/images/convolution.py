@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
 
 import torch
-import torch.nn.functional as nnf
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
@@ -34,7 +33,6 @@ class ConvNets(nn.Module):
     r"""L small convolutional nets; each is initialised from its own seed.
 
     A picture goes through ``conv 5x5, stride 2``, ReLU, ``conv 3x3, stride 2``, ReLU; a linear layer gives the logits.
-    A ReLU may leak: filters whose outputs are below zero on all inputs do not learn otherwise.
     With separate filters each picture of an input has convolutions of its own, and the linear layer sums over them.
     The initial weights are `scale` times those of He et al. (normal, variance 2 / inputs), the biases 0.
 
@@ -54,8 +52,6 @@ class ConvNets(nn.Module):
         Scale of the initial weights.
     filters : {"separate", "stacked"}
         See `FILTERS`.
-    leak : float, in [0, 1]
-        Slope of the ReLUs below zero.
     """
 
     def __init__(
@@ -68,7 +64,6 @@ class ConvNets(nn.Module):
         channels: tuple[int, int] = (4, 8),
         scale: float = 1.0,
         filters: str = "separate",
-        leak: float = 0.0,
     ) -> None:
         super().__init__()
         numbers = [check_seed("seeds", seed) for seed in seeds]
@@ -78,7 +73,7 @@ class ConvNets(nn.Module):
         check_int("k", k, 2)
         first, second = (check_int("channels", channel, 1) for channel in channels)
         check_number("scale", scale, 0, open_low=True)
-        self.leak, L = check_number("leak", leak, 0, 1), len(numbers)
+        L = len(numbers)
         # Streams are what goes through the convolutions side by side, each of `inputs` pictures.
         streams = pictures if check_choice("filters", filters, FILTERS) == "separate" else 1
         inputs = pictures // streams
@@ -108,7 +103,7 @@ class ConvNets(nn.Module):
     def forward(self, x: Float[Tensor, "n pictures side side"]) -> Float[Tensor, "L n k"]:
         """Return the logits of all nets on the same inputs."""
         streams, L, _, k = self.head.shape
-        each = self._relu(self._second(x)).view(len(x), streams * L, -1).transpose(0, 1)
+        each = self._second(x).relu().view(len(x), streams * L, -1).transpose(0, 1)
         return torch.bmm(each, self.head.flatten(0, 1)).view(streams, L, len(x), k).sum(0) + self.bias
 
     def responses(self, x: Float[Tensor, "n pictures side side"]) -> Float[Tensor, "n streams L channels"]:
@@ -129,10 +124,7 @@ class ConvNets(nn.Module):
 
     def _second(self, x: Tensor) -> Tensor:
         check_shape("x", x, ("n", self.pictures, self.side, self.side))
-        return self.second(self._relu(self.first(x)))
-
-    def _relu(self, z: Tensor) -> Tensor:
-        return nnf.leaky_relu(z, self.leak)
+        return self.second(self.first(x).relu())
 
     def without(self, channels: Int[Tensor, " _"]) -> ConvNets:
         """Return copies of the nets that do not hear some channels of their last convolution.

@@ -35,22 +35,20 @@ class Alone(nn.Module):
         self.biases = nn.ParameterList([of(stack.first.bias), of(stack.second.bias)])
         self.head = nn.Parameter(stack.head.detach()[:, net].clone())
         self.bias = nn.Parameter(stack.bias.detach()[net, 0].clone())
-        self.leak = stack.leak
 
     def forward(self, x):
         logits = self.bias
         for stream, part in enumerate(x.chunk(len(self.head), 1)):
             z = nnf.conv2d(part, self.first[stream], self.biases[0][stream], stride=2, padding=2)
-            z = nnf.leaky_relu(z, self.leak)
+            z = z.relu()
             z = nnf.conv2d(z, self.second[stream], self.biases[1][stream], stride=2, padding=1)
-            logits = logits + nnf.leaky_relu(z, self.leak).flatten(1) @ self.head[stream]
+            logits = logits + z.relu().flatten(1) @ self.head[stream]
         return logits
 
 
 @pytest.mark.parametrize("filters", ["separate", "stacked"])
-@pytest.mark.parametrize("leak", [0.0, 0.2])
-def test_each_net_of_a_stack_is_one_net(filters, leak):
-    nets = small(filters=filters, leak=leak)
+def test_each_net_of_a_stack_is_one_net(filters):
+    nets = small(filters=filters)
     for net in range(2):
         torch.testing.assert_close(nets(X)[net], Alone(nets, net)(X))
     torch.testing.assert_close(outputs(nets, X, block=7), nets(X).detach())
@@ -156,7 +154,6 @@ def test_responses_are_the_largest_of_each_filter():
         (lambda: small(()), "seeds"),
         (lambda: small(filters="shared"), "filters"),
         (lambda: small(scale=0), "scale"),
-        (lambda: small(leak=2), "leak"),
         (lambda: small()(X[:, :1]), "x"),
         (lambda: small().without(torch.tensor([5])), "channels"),
         (lambda: fit(small(), X, CrossEntropy(Y), steps=1, rate=0.1, batch=21), "batch"),
