@@ -17,9 +17,9 @@ book: $(VENV)/.ready
 	@# A failed build forgets what it read: a warning must be met again by the next build, not skipped as already read.
 	@export PATH="$(abspath $(BIN)):$$PATH"; echo "$(BUILD)"; $(BUILD) || { rm -rf _build/.doctrees; exit 1; }
 
-# Two processes of one thread; the tests of a module stay together, since they share what they train. Bytecode is kept,
+# Three processes of one thread, since browsers and other processes are waited for; the tests of a module stay together, since they share what they train. Bytecode is kept,
 # whatever the environment says: to compile the tests takes longer than most of them.
-PYTEST := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadscope
+PYTEST := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 3 --dist loadscope
 
 # All tests that need no built book, except those marked slow: in about a minute and a half.
 check: $(VENV)/.ready

@@ -26,6 +26,7 @@ SHORT = [
     "11-regime",
     "12-scale",
     "13-practice",
+    "14-rules",
     "15-photographs",
     "16-convolutions",
     "../what-removes-it",

@@ -16,7 +16,7 @@ from outputs import reading_order
 from search import plain
 from teaching import PLACE
 
-LEFT_OUT = {"reference/api": "the reference of the package"}  # as long as all the rest; it belongs beside the code
+LEFT_OUT = "reference/api"  # the reference of the package, as long as all the rest; it belongs beside the code
 ARTICLE = re.compile(r'<article class="bd-article">(.*)</article>', re.DOTALL)
 NAMES = re.compile(r'(?<=\s)(id|for|aria-labelledby|aria-describedby|aria-controls)="([^"]+)"')
 LINK = re.compile(r'(<a\s[^>]*?href=")([^"]*)"')
@@ -63,7 +63,7 @@ def whole_book(app: Sphinx) -> str:
     str
         A page to be written beside ``index.html``.
     """
-    names = [name for name in reading_order(app.env) if name not in LEFT_OUT]
+    names = [name for name in reading_order(app.env) if not name.startswith(LEFT_OUT)]
     texts = {name: (Path(app.outdir) / app.builder.get_target_uri(name)).read_text(encoding="utf-8") for name in names}
     styles = dict.fromkeys(rooted(link, name) for name in names for link in STYLES.findall(texts[name]))
     mathematical = next((name for name in names if MATHEMATICS.search(texts[name])), names[0])
@@ -75,15 +75,15 @@ def whole_book(app: Sphinx) -> str:
         address=app.config.html_baseurl,
         head="\n".join([*styles, *scripts]),
         contents=f"<ul>{''.join(entries)}</ul>",
-        left_out=" ".join(left_out(app, name, what) for name, what in LEFT_OUT.items() if name in app.env.found_docs),
+        left_out=left_out(app) if LEFT_OUT in app.env.found_docs else "",
         articles="\n".join(article(app, name, texts[name], names) for name in names),
     )
 
 
-def left_out(app: Sphinx, name: str, what: str) -> str:
-    """Say that a page is not here, and where it is."""
-    link = urljoin(app.config.html_baseurl, app.builder.get_target_uri(name))
-    return f'All pages of the book are here but {what}: see <a href="{link}">{link}</a>.'
+def left_out(app: Sphinx) -> str:
+    """Say what is not here, and where it is."""
+    link = urljoin(app.config.html_baseurl, app.builder.get_target_uri(LEFT_OUT))
+    return f'All pages of the book are here but the reference of the package: see <a href="{link}">{link}</a>.'
 
 
 def contents(app: Sphinx, name: str, text: str) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
@@ -20,6 +21,7 @@ __all__ = [
     "held_views",
     "outputs_against_prediction",
     "outputs_and_views",
+    "targets_and_views",
     "view_outputs_by_stage",
 ]
 
@@ -52,10 +54,25 @@ def outputs_and_views(
     ticks = [t for t in (0, 0.25, 1, 4, 9, 16, 25, 36) if t <= top]
     bars.set(ylabel="output", ylim=(0, top**0.5), yticks=[t**0.5 for t in ticks], yticklabels=ticks)
     bars.legend(ncols=3, loc="lower right", bbox_to_anchor=(1, 0.98), borderaxespad=0)
-    j, view = strength.nonzero().T
-    dots.scatter(j, view, s=90 * strength[j, view], color=INK)
-    dots.set(xlabel="class", xticks=classes, ylim=(1.6, -0.6), yticks=[0, 1], yticklabels=["view 1", "view 2"])
+    _dots(dots, strength)
     return fig
+
+
+def targets_and_views(strength: Float[Tensor, "k 2"], p: Float[Tensor, " k"]) -> Figure:
+    """Draw the probabilities that a teacher asks for on one input, above the views that it holds."""
+    fig, (bars, dots) = figure(height=3.5, nrows=2, sharex=True, gridspec_kw={"height_ratios": [3, 1]})
+    bars.bar(range(len(p)), p.tolist(), color=COLOURS["ensemble"])
+    bars.set(ylabel="asked for", ylim=(0, 1))
+    _dots(dots, strength)
+    return fig
+
+
+def _dots(ax: Axes, strength: Float[Tensor, "k 2"]) -> None:
+    """Draw a dot for each view of an input, as large as it is strong."""
+    j, view = strength.nonzero().T
+    ax.scatter(j, view, s=90 * strength[j, view], color=INK)
+    ax.set(xlabel="class", xticks=range(len(strength)))
+    ax.set(ylim=(1.6, -0.6), yticks=[0, 1], yticklabels=["view 1", "view 2"])
 
 
 def outputs_against_prediction(predicted: Float[Tensor, " n"], G: Float[Tensor, " n"]) -> Figure:

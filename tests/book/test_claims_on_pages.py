@@ -106,7 +106,7 @@ def test_every_executed_page_has_its_seconds(book: Path) -> None:
 
 
 @at("desk", "reference/api")
-def test_the_reference_names_everything_public(desk: Visit) -> None:
+def test_the_reference_names_the_whole_facade(desk: Visit) -> None:
     described = desk.page.locator("dt[id]").evaluate_all("all => all.map(e => e.id.split('.').at(-1))")
     assert not set(mvtheory.__all__) - set(described)
 

@@ -41,6 +41,14 @@ def test_outputs_stand_above_the_views_of_the_input():
     assert dots.collections[0].get_offsets().tolist() == [[0, 0], [1, 0], [1, 1]]
 
 
+def test_what_is_asked_for_stands_above_the_views_of_the_input():
+    strength = torch.tensor([[0.0, 1.0], [0.3, 0.0], [0.0, 0.0]])
+    bars, dots = students.targets_and_views(strength, torch.tensor([0.7, 0.2, 0.1])).axes
+    assert [patch.get_height() for patch in bars.patches] == pytest.approx([0.7, 0.2, 0.1])
+    assert bars.get_ylim() == (0, 1)
+    assert dots.collections[0].get_offsets().tolist() == [[0, 1], [1, 0]]
+
+
 def test_outputs_are_drawn_against_their_prediction():
     (ax,) = students.outputs_against_prediction(torch.tensor([0.0, 1.0]), torch.tensor([0.5, 2.0])).axes
     assert ax.lines[0].get_xdata().tolist() == pytest.approx([0, 2.16])
