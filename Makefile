@@ -17,8 +17,9 @@ book: $(VENV)/.ready
 	@# A failed build forgets what it read: a warning must be met again by the next build, not skipped as already read.
 	@export PATH="$(abspath $(BIN)):$$PATH"; echo "$(BUILD)"; $(BUILD) || { rm -rf _build/.doctrees; exit 1; }
 
-# Three processes of one thread, since browsers and other processes are waited for; the tests of a module stay together, since they share what they train. Bytecode is kept,
-# whatever the environment says: to compile the tests takes longer than most of them.
+# Three processes of one thread on two cores, since many tests wait for a browser or another process. The tests of a
+# module stay together, since they share what they train. Bytecode is kept, whatever the environment says: to compile the
+# tests takes longer than most of them.
 PYTEST := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 3 --dist loadscope
 
 # All tests that need no built book, except those marked slow: in about a minute and a half.
