@@ -12,7 +12,7 @@ from torch import nn
 
 from mvtheory._check import check_int
 from mvtheory.experiments.base import Experiment, check_draws, labelled
-from mvtheory.experiments.practice import _deep_net, _fit, _outputs, digit_split
+from mvtheory.experiments.ordinary_nets import deep_net, digit_split, fit, outputs_of
 
 __all__ = ["MISTAKES", "FailedStudents"]
 
@@ -57,28 +57,19 @@ class FailedStudents(Experiment):
     def on(self, number: int) -> xr.Dataset:
         """Return outputs and labels on the split of this number."""
         x, x_test, y, y_test = digit_split(number, self.n)
-        nets = [_fit(_deep_net(seed), x, y) for seed in range(self.seeds)]
-        teacher = _outputs(nets, x).mean(0)
+        nets = [fit(deep_net(seed), x, y) for seed in range(self.seeds)]
+        teacher = outputs_of(nets, x).mean(0)
         found = {}
         for name, changes in MISTAKES.items():
-            width = int(changes.get("width", 0))
             steps, T, weight = int(changes.get("steps", 400)), changes.get("T", 4.0), changes.get("weight", 9.0)
-            starts = [_narrow_net(100 + i, width) if width else _deep_net(100 + i) for i in range(self.students)]
-            found[name] = _outputs([_fit(net, x, y, teacher, steps, T, weight) for net in starts], x_test)
-        shared = [_fit(_new_head(nets[0], seed), x, y) for seed in range(self.seeds)]
+            starts = [deep_net(100 + i, int(changes.get("width", 32))) for i in range(self.students)]
+            found[name] = outputs_of([fit(net, x, y, teacher, steps, T, weight) for net in starts], x_test)
+        shared = [fit(_new_head(nets[0], seed), x, y) for seed in range(self.seeds)]
         return labelled(
             {name: ("student input class", outputs) for name, outputs in found.items()}
-            | {"nets": ("seed input class", _outputs(nets, x_test))}
-            | {"shared start": ("seed input class", _outputs(shared, x_test)), "label": ("input", y_test)}
+            | {"nets": ("seed input class", outputs_of(nets, x_test))}
+            | {"shared start": ("seed input class", outputs_of(shared, x_test)), "label": ("input", y_test)}
         )
-
-
-def _narrow_net(seed: int, width: int) -> nn.Module:
-    """Return a net of three hidden layers of this width at its initialisation."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        hidden = [layer for size in (64, width, width) for layer in (nn.Linear(size, width), nn.ReLU())]
-        return nn.Sequential(*hidden, nn.Linear(width, 10))
 
 
 def _new_head(net: nn.Module, seed: int) -> nn.Module:

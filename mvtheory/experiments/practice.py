@@ -12,16 +12,13 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-import torch
-import torch.nn.functional as nnf
 import xarray as xr
-from jaxtyping import Float
-from torch import Tensor, nn
 
 from mvtheory._check import check_int
 from mvtheory.diagnose import Diagnosis, diagnose
 from mvtheory.experiments.base import DRAWS, Experiment, Measurement, check_draws, labelled, select
 from mvtheory.experiments.nets import Draw, each_draw, singles
+from mvtheory.experiments.ordinary_nets import deep_net, digit_split, fit, outputs_of
 from mvtheory.experiments.settings import SETTING, Setting
 from mvtheory.experiments.without_views import MIXTURE
 from mvtheory.measurement import over_draws
@@ -108,44 +105,18 @@ class DigitModels(Experiment):
             name: [model(seed).fit(x, y).predict_proba(x_test) for seed in range(self.seeds)]
             for name, model in _models().items()
         }
-        nets = [_fit(_deep_net(seed), x, y) for seed in range(self.seeds)]
-        F, count = _outputs(nets, x), range(self.students)
+        nets = [fit(deep_net(seed), x, y) for seed in range(self.seeds)]
+        F, count = outputs_of(nets, x), range(self.students)
         students = {
-            "students of the ensemble": [_fit(_deep_net(100 + i), x, y, F.mean(0), steps=400) for i in count],
-            "students of one net": [_fit(_deep_net(200 + i), x, y, F[i], steps=400) for i in count],
+            "students of the ensemble": [fit(deep_net(100 + i), x, y, F.mean(0), steps=400) for i in count],
+            "students of one net": [fit(deep_net(200 + i), x, y, F[i], steps=400) for i in count],
         }
         return labelled(
             {name: ("seed input class", np.stack(found)) for name, found in outputs.items()}
-            | {"deep nets": ("seed input class", _outputs(nets, x_test))}
-            | {name: ("student input class", _outputs(found, x_test)) for name, found in students.items()}
+            | {"deep nets": ("seed input class", outputs_of(nets, x_test))}
+            | {name: ("student input class", outputs_of(found, x_test)) for name, found in students.items()}
             | {"label": ("input", y_test)}
         )
-
-
-def digit_split(number: int = 71, n: int = 300) -> list[np.ndarray]:
-    """Split the 1797 digits of scikit-learn into training and test images, each class in its proportion.
-
-    Parameters
-    ----------
-    number : int, >= 0
-        Decides the split.
-    n : int
-        Training images.
-
-    Returns
-    -------
-    x, x_test : array of float32, shape [images, 64]
-        Pixels in [0, 1].
-    y, y_test : array of int, shape [images]
-        Classes.
-    """
-    from sklearn.datasets import load_digits  # takes a second to import
-    from sklearn.model_selection import train_test_split
-
-    digits = load_digits()
-    x, y = digits.data.astype("float32") / 16, digits.target
-    parts: list[np.ndarray] = train_test_split(x, y, train_size=n, stratify=y, random_state=number)
-    return parts
 
 
 def _models() -> dict[str, Callable[[int], Any]]:
@@ -161,42 +132,6 @@ def _models() -> dict[str, Callable[[int], Any]]:
         "shallow nets": lambda seed: MLPClassifier((32,), solver="lbfgs", max_iter=1000, random_state=seed),
         "logistic regression": lambda seed: LogisticRegression(max_iter=1000, random_state=seed),
     }
-
-
-def _deep_net(seed: int) -> nn.Module:
-    """Return a plain net of three hidden layers at its initialisation."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        hidden = [layer for width in (64, 32, 32) for layer in (nn.Linear(width, 32), nn.ReLU())]
-        return nn.Sequential(*hidden, nn.Linear(32, 10))
-
-
-def _fit(
-    net: nn.Module,
-    x: np.ndarray,
-    y: np.ndarray,
-    teacher: Float[Tensor, "n 10"] | None = None,
-    steps: int = 150,
-    T: float = 4.0,
-    weight: float = 9.0,
-) -> nn.Module:
-    """Train by Adam on the labels and, if there is one, on the teacher's outputs by Hinton's rule."""
-    inputs, labels = torch.tensor(x), torch.tensor(y)
-    optimizer = torch.optim.Adam(net.parameters(), 0.01)
-    for _ in range(steps):
-        F = net(inputs)
-        loss = nnf.cross_entropy(F, labels)
-        if teacher is not None:
-            soft = nnf.kl_div((F / T).log_softmax(-1), (teacher / T).softmax(-1), reduction="batchmean")
-            loss = loss + weight * T**2 * soft
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-    return net
-
-
-def _outputs(nets: Sequence[nn.Module], x: np.ndarray) -> Float[Tensor, "L n 10"]:
-    return torch.stack([net(torch.tensor(x)) for net in nets]).detach()
 
 
 @lru_cache(maxsize=2)

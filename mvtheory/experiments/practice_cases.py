@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from mvtheory._check import check_int
 from mvtheory.experiments.base import Experiment, check_draws, labelled
-from mvtheory.experiments.practice import _deep_net, _fit, _outputs, digit_split
+from mvtheory.experiments.ordinary_nets import deep_net, digit_split, fit, outputs_of
 from mvtheory.images import fashion
 
 __all__ = ["BoostedTrees", "OtherInputs", "PhotoNets"]
@@ -160,17 +160,17 @@ class OtherInputs(Experiment):
         """Return outputs, labels and confidences on the split of this number."""
         x, rest, y, y_rest = digit_split(number, self.n)
         other, x_test, y_test = rest[: self.other], rest[self.other :], y_rest[self.other :]
-        nets = [_fit(_deep_net(seed), x, y) for seed in range(self.seeds)]
+        nets = [fit(deep_net(seed), x, y) for seed in range(self.seeds)]
         taught = {"training images": x, "other images": other}
-        teacher = {where: _outputs(nets, images).mean(0) for where, images in taught.items()}
+        teacher = {where: outputs_of(nets, images).mean(0) for where, images in taught.items()}
         students = {
-            where: [_match(_deep_net(100 + i), x, y, images, teacher[where]) for i in range(self.students)]
+            where: [_match(deep_net(100 + i), x, y, images, teacher[where]) for i in range(self.students)]
             for where, images in taught.items()
         }
         confidence = [float(G.softmax(-1).amax(-1).mean()) for G in teacher.values()]
         return labelled(
-            {where: ("student input class", _outputs(found, x_test)) for where, found in students.items()}
-            | {"nets": ("seed input class", _outputs(nets, x_test)), "label": ("input", y_test)}
+            {where: ("student input class", outputs_of(found, x_test)) for where, found in students.items()}
+            | {"nets": ("seed input class", outputs_of(nets, x_test)), "label": ("input", y_test)}
             | {"confidence": ("where", confidence)},
             where=list(taught),
         )

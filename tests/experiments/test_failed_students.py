@@ -6,17 +6,17 @@ import torch
 
 from mvtheory.experiments import failed_students
 from mvtheory.experiments.base import select
-from mvtheory.experiments.failed_students import MISTAKES, FailedStudents, _narrow_net, _new_head
-from mvtheory.experiments.practice import _deep_net, _outputs, digit_split
+from mvtheory.experiments.failed_students import MISTAKES, FailedStudents, _new_head
+from mvtheory.experiments.ordinary_nets import deep_net, digit_split, outputs_of
 
 
 def test_each_student_has_one_mistake(monkeypatch):
     """Training is left out: what it was asked for is kept."""
     asked = []
-    monkeypatch.setattr(failed_students, "_fit", lambda net, *args: asked.append((net, *args[2:])) or net)
+    monkeypatch.setattr(failed_students, "fit", lambda net, *args: asked.append((net, *args[2:])) or net)
     data = FailedStudents((5,), seeds=3, students=1, n=60).on(5)
     x, x_test, _, y_test = digit_split(5, 60)
-    teacher = _outputs([_deep_net(seed) for seed in range(3)], x).mean(0)
+    teacher = outputs_of([deep_net(seed) for seed in range(3)], x).mean(0)
     students = dict(zip(MISTAKES, asked[3:-3], strict=True))
     assert {name: call[2:] for name, call in students.items()} == {
         "none": (400, 4.0, 9.0),
@@ -34,7 +34,7 @@ def test_each_student_has_one_mistake(monkeypatch):
 
 
 def test_a_new_head_leaves_the_rest():
-    net = _deep_net(0)
+    net = deep_net(0)
     before = [p.detach().clone() for p in net.parameters()]
     first, again, other = _new_head(net, 1), _new_head(net, 1), _new_head(net, 2)
     for new in (first, other):
@@ -45,13 +45,6 @@ def test_a_new_head_leaves_the_rest():
     with torch.no_grad():
         first[0].weight += 1
     assert torch.equal(next(net.parameters()), before[0])  # a copy
-
-
-def test_narrow_nets():
-    state = torch.random.get_rng_state()
-    net = _narrow_net(3, 7)
-    assert torch.equal(torch.random.get_rng_state(), state)
-    assert [tuple(p.shape) for p in net.parameters()][::2] == [(7, 64), (7, 7), (7, 7), (10, 7)]
 
 
 @pytest.mark.slow

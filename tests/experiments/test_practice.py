@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import torch
 from hand_made import small
-from sklearn.datasets import load_digits
 from sklearn.tree import DecisionTreeClassifier
 
 from mvtheory.diagnose import diagnose
 from mvtheory.experiments import measure, practice
 from mvtheory.experiments.base import select
 from mvtheory.experiments.nets import Draw, singles
-from mvtheory.experiments.practice import DigitModels, MixtureNets, digit_split, mixture_diagnoses, views_diagnoses
+from mvtheory.experiments.ordinary_nets import deep_net, digit_split, outputs_of
+from mvtheory.experiments.practice import DigitModels, MixtureNets, mixture_diagnoses, views_diagnoses
 from mvtheory.experiments.settings import SETTING
 from mvtheory.model import PatchNets
 from mvtheory.training import Schedule, train
@@ -69,18 +69,6 @@ def test_nets_on_a_mixture_differ_by_seed_and_data_set():
     assert np.array_equal(select(data, "label", draw=2), test.y)
 
 
-def test_a_split_parts_the_digits():
-    x, x_test, y, y_test = digit_split(n=300)
-    digits = load_digits()
-    assert [x.shape, x_test.shape, y.shape, y_test.shape] == [(300, 64), (1497, 64), (300,), (1497,)]
-    assert x.dtype == np.float32
-    rows = np.concatenate([x, x_test])
-    order = np.lexsort(rows.T)
-    assert np.array_equal(rows[order], (digits.data / 16)[np.lexsort(digits.data.T)].astype("float32"))
-    assert np.abs(np.bincount(y) / 300 - np.bincount(digits.target) / 1797).max() < 1 / 300
-    assert not np.array_equal(x, digit_split(72, 300)[0])
-
-
 def test_models_are_those_of_their_seeds():
     data = DigitModels(draws=(5,), seeds=2, students=1, n=60).run()
     x, x_test, y, y_test = digit_split(5, 60)
@@ -97,38 +85,13 @@ def test_models_are_those_of_their_seeds():
 def test_each_student_has_its_teacher(monkeypatch):
     """Training is left out, so that the teachers are the outputs of nets at their initialisation."""
     teachers = []
-    monkeypatch.setattr(practice, "_fit", lambda net, x, y, teacher=None, steps=150: teachers.append(teacher) or net)
+    monkeypatch.setattr(practice, "fit", lambda net, x, y, teacher=None, steps=150: teachers.append(teacher) or net)
     monkeypatch.setattr(practice, "_models", dict)
     DigitModels(draws=(5,), seeds=3, students=2, n=60).on(5)
-    F = practice._outputs([practice._deep_net(seed) for seed in range(3)], digit_split(5, 60)[0])
+    F = outputs_of([deep_net(seed) for seed in range(3)], digit_split(5, 60)[0])
     assert teachers[:3] == [None] * 3
     for teacher, expected in zip(teachers[3:], [F.mean(0), F.mean(0), F[0], F[1]], strict=True):
         assert torch.equal(teacher, expected)
-
-
-def test_a_teacher_is_followed_by_hintons_rule():
-    """The first step of Adam goes against the sign of the gradient, which is computed here from its formula."""
-    x, _, y, _ = digit_split(5, 60)
-    teacher = 5 * torch.randn(60, 10, generator=torch.Generator().manual_seed(0))
-    net, T, weight = practice._deep_net(3), 4.0, 9.0
-    out = net(torch.tensor(x))
-    with torch.no_grad():
-        grad = out.softmax(-1) - torch.nn.functional.one_hot(torch.tensor(y), 10)
-        grad += weight * T * ((out / T).softmax(-1) - (teacher / T).softmax(-1))
-    gradients = torch.autograd.grad(out, list(net.parameters()), grad / 60)
-    before = [p.detach().clone() for p in net.parameters()]
-    practice._fit(net, x, y, teacher, steps=1)
-    for p, old, gradient in zip(net.parameters(), before, gradients, strict=True):
-        clear = gradient.abs() > 1e-5
-        torch.testing.assert_close((p - old)[clear], -0.01 * gradient.sign()[clear], rtol=0.01, atol=0)
-
-
-def test_initial_weights_leave_the_global_generator_alone():
-    before = torch.random.get_rng_state()
-    first, again, other = (next(practice._deep_net(seed).parameters()) for seed in (3, 3, 4))
-    assert torch.equal(torch.random.get_rng_state(), before)
-    assert torch.equal(first, again)
-    assert not torch.equal(first, other)
 
 
 @pytest.mark.parametrize(

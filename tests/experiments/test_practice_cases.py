@@ -7,7 +7,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 
 from mvtheory.experiments import practice_cases
 from mvtheory.experiments.base import select
-from mvtheory.experiments.practice import _deep_net, _outputs, digit_split
+from mvtheory.experiments.ordinary_nets import deep_net, digit_split, outputs_of
 from mvtheory.experiments.practice_cases import BoostedTrees, OtherInputs, PhotoNets
 from mvtheory.images import fashion
 from mvtheory.images.fashion import FashionMNIST
@@ -59,26 +59,26 @@ def test_nets_on_photographs_learn_and_leave_the_generator_alone(pictures):
 def test_students_see_their_images_alone(monkeypatch):
     """Training is left out: what it was asked for is kept."""
     asked = []
-    monkeypatch.setattr(practice_cases, "_fit", lambda net, *_: net)
+    monkeypatch.setattr(practice_cases, "fit", lambda net, *_: net)
     monkeypatch.setattr(practice_cases, "_match", lambda net, *args: asked.append(args) or net)
     data = OtherInputs((5,), seeds=2, students=1, n=60, other=40).on(5)
     x, rest, y, y_rest = digit_split(5, 60)
-    nets = [_deep_net(seed) for seed in range(2)]
+    nets = [deep_net(seed) for seed in range(2)]
     for (inputs, labels, images, teacher), expected in zip(asked, (x, rest[:40]), strict=True):
         assert np.array_equal(inputs, x)
         assert np.array_equal(labels, y)
         assert np.array_equal(images, expected)
-        assert torch.equal(teacher, _outputs(nets, expected).mean(0))
+        assert torch.equal(teacher, outputs_of(nets, expected).mean(0))
     assert np.array_equal(data["label"], y_rest[40:])
     confidence = data["confidence"].sel(where="other images")
-    assert float(confidence) == pytest.approx(float(_outputs(nets, rest[:40]).mean(0).softmax(-1).amax(-1).mean()))
+    assert float(confidence) == pytest.approx(float(outputs_of(nets, rest[:40]).mean(0).softmax(-1).amax(-1).mean()))
 
 
 def test_a_student_goes_against_the_gradient_of_both_losses():
     """The first step of Adam goes against the sign of the gradient, which is computed here from its formula."""
     x, rest, y, _ = digit_split(5, 60)
     teacher = 5 * torch.randn(40, 10, generator=torch.Generator().manual_seed(0))
-    net = _deep_net(3)
+    net = deep_net(3)
     F, G = net(torch.tensor(x)), net(torch.tensor(rest[:40]))
     with torch.no_grad():
         grad_F = (F.softmax(-1) - torch.nn.functional.one_hot(torch.tensor(y), 10)) / 60
