@@ -3,7 +3,7 @@
 ``MVTHEORY_FULL=1 python book/_ext/full_run.py single law`` measures these claims, or all of them where none is named,
 on five times the data sets, and keeps each with the date, the machine and the setting. ``--first 10`` takes the first
 ten of the book's data sets in place of all. Nets that are on disk are not trained anew. The directive shows the record,
-and says of each claim whether the setting has changed since.
+and says of each claim whether the setting has changed since; the role ``{full-claim}`single``` quotes one of it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 from docutils import nodes
 from reproducibility import processor
 from sphinx.application import Sphinx
-from sphinx.util.docutils import SphinxDirective
+from sphinx.util.docutils import SphinxDirective, SphinxRole
 
 from page_tables import table
 
@@ -47,6 +47,29 @@ class FullRun(SphinxDirective):
             return [nodes.paragraph(text="None is recorded yet.")]
         head = ["claim", "verdict", "predicted", "measured [95% interval]", "nets", "data sets", "recorded"]
         return [nodes.paragraph(text=f"Recorded on: {'; '.join(sorted(machines))}."), table(head, rows)]
+
+
+class FullClaim(SphinxRole):
+    """What one claim of the record measured, and its verdict."""
+
+    def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
+        """Return value, interval, data sets and verdict, or an error where the setting has none."""
+        from mvtheory.claims import Claim
+        from mvtheory.experiments import settings
+
+        for file in (RECORD, settings.__file__):
+            self.env.note_dependency(str(file))
+        entry = _read().get(self.text)
+        if entry is None or entry["setting"] != repr(settings.SETTING):
+            message = (
+                f"book/reference/full.json has nothing of {self.text} in this setting: make full CLAIMS={self.text}"
+            )
+            return [], [self.inliner.reporter.error(message, line=self.lineno)]
+        claim = Claim.from_dict(entry["claim"])
+        measured = claim.measured
+        assert measured is not None  # a record holds measured claims only
+        said = f"{measured.value_text} {measured.interval_text} on {measured.draws} data sets, verdict "
+        return [nodes.inline(text=said), nodes.emphasis(text=claim.verdict)], []
 
 
 def record(ids: Sequence[str], first: int | None) -> None:
@@ -81,6 +104,7 @@ def _read() -> dict[str, Any]:
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the extension."""
     app.add_directive("full-run", FullRun)
+    app.add_role("full-claim", FullClaim())
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
 
 

@@ -17,12 +17,12 @@ import xarray as xr
 from jaxtyping import Float
 from torch import Tensor
 
-from mvtheory.distillation import Distillation, Temperature
+from mvtheory._check import check_choice
+from mvtheory.distillation import Distillation, Rule, Temperature
 from mvtheory.ensemble import AverageCrossEntropy, average
 from mvtheory.experiments.base import Measurement, labelled
 from mvtheory.experiments.digit_images import gain_share, opposite_share
 from mvtheory.experiments.photo_pairs import (
-    SPLITS,
     PairNets,
     PairStudents,
     errors_on,
@@ -34,12 +34,15 @@ from mvtheory.experiments.photo_pairs import (
     one_half,
     without_denormals,
 )  # fmt: skip
+from mvtheory.experiments.rule_map import Matching
+from mvtheory.experiments.settings import STARTS
 from mvtheory.images.convolution import ConvNets, fit, outputs
 from mvtheory.images.planted import CLASSES, Halves, Split, planted_split
+from mvtheory.model import SReLU
 from mvtheory.training import CrossEntropy, Objective
 
 __all__ = [
-    "ESTIMATORS", "GENTLE", "NETS", "PLANTED", "STACKED", "STUDENTS", "ConvSetting", "FashionConvNets",
+    "ESTIMATORS", "NETS", "PLANTED", "SMOOTH", "STACKED", "STUDENTS", "ConvSetting", "FashionConvNets",
     "FashionConvStudents",
 ]  # fmt: skip
 
@@ -52,33 +55,45 @@ class ConvSetting:
     ----------
     filters, channels, scale, side
         See :class:`~mvtheory.images.convolution.ConvNets`. Pictures of 14 pixels are averages of four.
+    activation : SReLU, optional
+        That of the second convolution; the ReLU if not given.
     contrast, per_class, test_per_class
         See :func:`~mvtheory.images.planted.planted_split`.
-    steps, student_steps, mixture_steps : int
-        Training steps of a net on labels, further ones of a student, and those on mixtures.
-    rate, batch
-        See :func:`~mvtheory.images.convolution.fit`. The rate of students is divided by (1 + weight) T, about the
-        factor by which their gradient is larger.
-    rule : Temperature
-        Hinton's rule.
+    steps, reference_steps, average_steps, student_steps, mixture_steps : int
+        Training steps of a net on labels, of the reference, of a trained average, of a student (further ones where it
+        begins after the labels), and on mixtures.
+    rate, student_rate, batch
+        See :func:`~mvtheory.images.convolution.fit`; students have a rate of their own, since their gradient is larger.
+    rule : Rule
+        How students are compared with their teacher.
     weight : float
         Its weight.
+    student_start : {"labels", "random"}
+        Where students begin, see :data:`~mvtheory.experiments.settings.STARTS`.
     """
 
     filters: str = "separate"
     channels: tuple[int, int] = (8, 16)
     scale: float = 0.1
     side: int = 28
+    activation: SReLU | None = None
     contrast: float = 0.3
     per_class: int = 100
     test_per_class: int = 200
     steps: int = 200
+    reference_steps: int = 200
+    average_steps: int = 200
     student_steps: int = 400
     mixture_steps: int = 300
     rate: float = 0.1
+    student_rate: float = 0.00125
     batch: int = 100
-    rule: Temperature = Temperature(8.0)
+    rule: Rule = Temperature(8.0)
     weight: float = 9.0
+    student_start: str = "labels"
+
+    def __post_init__(self) -> None:
+        check_choice("student_start", self.student_start, STARTS)
 
     def split(self, number: int) -> Split:
         """Return the inputs of a split."""
@@ -96,8 +111,9 @@ class ConvSetting:
         """Return nets `first`, ... of a split at their initialisation."""
         seeds = range(1000 * number + first, 1000 * number + first + count)
         return ConvNets(
-            seeds, side=self.side, k=len(CLASSES), channels=self.channels, scale=self.scale, filters=self.filters
-        )
+            seeds, side=self.side, k=len(CLASSES), channels=self.channels, scale=self.scale, filters=self.filters,
+            activation=self.activation or torch.relu,
+        )  # fmt: skip
 
     def fit(self, nets: ConvNets, data: Halves, objective: Objective | None = None, **how: Any) -> ConvNets:
         """Return the nets, trained in place, on the labels unless an objective is given."""
@@ -110,12 +126,21 @@ class ConvSetting:
 #: the lost one. Chosen on the splits 1, 2 and 3.
 PLANTED = ConvSetting()
 
-#: The same in smaller steps, by which hardly any filter falls silent.
-GENTLE = replace(PLANTED, rate=0.05)
+#: The same with the theory's activation in the second convolution. Steps follow from it: a race from a small start is
+#: long. The reference has twice the inputs.
+SMOOTH = replace(
+    PLANTED, activation=SReLU(q=3, varrho=1.0), scale=0.2, side=14, steps=800, reference_steps=1600,
+    average_steps=1600, student_steps=2000, student_rate=0.05, rule=Matching(), weight=0.01, student_start="random",
+)  # fmt: skip
+
+#: The splits of these nets.
+SMOOTH_SPLITS = tuple(range(211, 221))
 
 #: Two pictures stacked as channels of an ordinary net, one of them blank in tests: the benchmark of arXiv:2210.13512,
 #: on a small net and few pictures.
-STACKED = ConvSetting(filters="stacked", scale=0.3, side=14, contrast=0.0, steps=150)
+STACKED = ConvSetting(
+    filters="stacked", scale=0.3, side=14, contrast=0.0, steps=150, reference_steps=150, average_steps=150
+)
 
 
 @dataclass(frozen=True)
@@ -147,7 +172,8 @@ class FashionConvNets(PairNets):
         split = s.split(number)
         nets = s.fit(s.init(number, 0, self.nets), split.train)
         single = partial(outputs, nets)
-        reference = partial(outputs, s.fit(s.init(number, 500, self.references), split.halves))
+        taught = s.fit(s.init(number, 500, self.references), split.halves, steps=s.reference_steps)
+        reference = partial(outputs, taught)
         variables = {
             **errors_on("single", single, split, "net"),
             **errors_on("ensemble", single, split),
@@ -168,7 +194,7 @@ def _silent(nets: ConvNets, data: Halves) -> Float[Tensor, "L 2"]:
 
 @dataclass(frozen=True)
 class FashionConvStudents(PairStudents):
-    """Students by Hinton's rule, the trained average, and nets trained on mixtures of inputs.
+    """Students, the trained average, and nets trained on mixtures of inputs.
 
     The methods are ``distilled``, ``self-distilled``, ``trained average`` and the names of the mixtures.
 
@@ -195,30 +221,33 @@ class FashionConvStudents(PairStudents):
         s, n = self.nets.setting, self.students
         split = s.split(number)
         G = torch.from_numpy(self.nets.run()["teachers"].sel(draw=number).values)
-        taught = s.fit(s.init(number, 0, n), split.train)
+        start = s.init(number, 700, n)
+        if s.student_start == "labels":
+            start = s.fit(s.init(number, 0, n), split.train)
         variables: dict[str, Any] = {}
         for kind, teacher in (("distilled", average(G).expand(n, -1, -1)), ("self-distilled", G[n : 2 * n])):
             objective = Distillation(split.train.y, teacher, s.rule, s.weight)
-            rate = s.rate / (1 + s.weight) / s.rule.T
-            student = s.fit(deepcopy(taught), split.train, objective, rate=rate, steps=s.student_steps)
+            student = s.fit(deepcopy(start), split.train, objective, rate=s.student_rate, steps=s.student_steps)
             variables |= errors_on(kind, partial(outputs, student), split, "student")
         for mixture in self.mixtures:
             mixed = s.fit(s.init(number, 900, n), split.train, mixture=mixture, steps=s.mixture_steps)
             variables |= errors_on(mixture, partial(outputs, mixed), split, "student")
-        joint = s.fit(s.init(number, 0, self.nets.nets), split.train, AverageCrossEntropy(split.train.y))
+        objective = AverageCrossEntropy(split.train.y)
+        joint = s.fit(s.init(number, 0, self.nets.nets), split.train, objective, steps=s.average_steps)
         variables |= errors_on("trained average", partial(outputs, joint), split)
         return labelled(variables, contrast=[s.contrast], half=["left", "right"])
 
 
-#: The studies that the book reports, by name; that in smaller steps is a control.
+#: The studies that the book reports, by name.
 NETS: Mapping[str, FashionConvNets] = {
     "planted": FashionConvNets(),
-    "gentle": FashionConvNets(draws=SPLITS[:5], setting=GENTLE),
+    "smooth": FashionConvNets(draws=SMOOTH_SPLITS, setting=SMOOTH),
     "stacked": FashionConvNets(setting=STACKED),
 }
 #: The students that the book reports, by the name of their teachers.
 STUDENTS: Mapping[str, FashionConvStudents] = {
     "planted": FashionConvStudents(),
+    "smooth": FashionConvStudents(draws=SMOOTH_SPLITS[:5], students=3, nets=NETS["smooth"]),
     "stacked": FashionConvStudents(nets=NETS["stacked"], mixtures=("midpoint", "uniform")),
 }
 
@@ -231,19 +260,32 @@ def _removed(method: str) -> Callable[..., Float[Tensor, " splits"]]:
     return partial(excess_removed, method=method)
 
 
-_of_nets, _one_half = partial(of_nets, setting=NETS["planted"]), partial(one_half, setting=NETS["planted"])
-_of_students, _of_stacked = (partial(of_students, setting=STUDENTS[name]) for name in ("planted", "stacked"))
+def _estimators(name: str) -> dict[str, Callable[..., Measurement]]:
+    """Return what is measured of the nets and students of a name, by the end of the claim's id.
+
+    Where students match the outputs of their teachers, those of single nets are said to be self-matched.
+    """
+    of_these, of_taught = partial(of_nets, setting=NETS[name]), partial(of_students, setting=STUDENTS[name])
+    return {
+        "lottery": partial(one_half, "single", setting=NETS[name]),
+        "opposite-nets": partial(of_these, partial(opposite_share, method="single", across="nets")),
+        "ensemble": partial(of_these, _removed("ensemble")),
+        "law": partial(of_these, partial(factor, largest=2)),
+        "train-average": partial(of_taught, _gain("trained average")),
+        "distill": partial(of_taught, _gain("distilled")),
+        **dict.fromkeys(("self-distill", "self-matched"), partial(of_taught, _gain("self-distilled"))),
+        "midpoint": partial(of_taught, _removed("midpoint")),
+    }
+
+
+_LOTTERY = ("lottery", "opposite-nets", "ensemble", "law", "train-average", "distill")
+_CLAIMED = {
+    "conv": ("planted", (*_LOTTERY, "self-distill")),
+    "smooth": ("smooth", (*_LOTTERY, "self-matched")),
+    "stacked": ("stacked", ("ensemble", "distill", "midpoint")),
+}
 
 #: The estimators of the claims on pairs, by id.
 ESTIMATORS: Mapping[str, Callable[..., Measurement]] = {
-    "conv-lottery": partial(_one_half, "single"),
-    "conv-opposite-nets": partial(_of_nets, partial(opposite_share, method="single", across="nets")),
-    "conv-ensemble": partial(_of_nets, _removed("ensemble")),
-    "conv-law": partial(_of_nets, partial(factor, largest=2)),
-    "conv-train-average": partial(_of_students, _gain("trained average")),
-    "conv-distill": partial(_of_students, _gain("distilled")),
-    "conv-self-distill": partial(_of_students, _gain("self-distilled")),
-    "stacked-ensemble": partial(of_nets, _removed("ensemble"), setting=NETS["stacked"]),
-    "stacked-distill": partial(_of_stacked, _gain("distilled")),
-    "stacked-midpoint": partial(_of_stacked, _removed("midpoint")),
+    f"{prefix}-{what}": _estimators(name)[what] for prefix, (name, claimed) in _CLAIMED.items() for what in claimed
 }

@@ -332,6 +332,27 @@ _TABLE: Mapping[str, list[Claim]] = {
         _claim("conv-self-distill", "Convolutional nets, planted pairs: share of the ensemble's gain that goes to a "
                "student of one net, Hinton's rule",
                0.25, 0.75, TOLERANCE, "photographs", unit="split of the images"),
+        _claim("smooth-lottery", "Convolutional nets with the smoothed ReLU, planted pairs: share of (net, class) "
+               "with a gap above a half",
+               0.75, 1, TOLERANCE, "photographs", unit="split of the images"),
+        _claim("smooth-opposite-nets", "Convolutional nets with the smoothed ReLU, planted pairs: how often two nets "
+               "rely on opposite halves",
+               0.4, 0.6, TOLERANCE, "photographs", unit="split of the images"),
+        _claim("smooth-ensemble", "Convolutional nets with the smoothed ReLU, planted pairs: share of single nets' "
+               "excess error that the average of ten removes",
+               0.75, 1.25, TOLERANCE, "photographs", unit="split of the images"),
+        _claim("smooth-law", "Convolutional nets with the smoothed ReLU, planted pairs: factor on the excess error "
+               "by a second net (one half by the law)",
+               0.375, 0.625, TOLERANCE, "photographs", unit="split of the images"),
+        _claim("smooth-train-average", "Convolutional nets with the smoothed ReLU, planted pairs: share of the "
+               "ensemble's gain that goes to a trained average",
+               -0.25, 0.25, TOLERANCE, "photographs", unit="split of the images"),
+        _claim("smooth-distill", "Convolutional nets with the smoothed ReLU, planted pairs: share of the ensemble's "
+               "gain that goes to its student, which matches it from a random start",
+               0.75, 1.25, TOLERANCE, "photographs", unit="split of the images"),
+        _claim("smooth-self-matched", "Convolutional nets with the smoothed ReLU, planted pairs: share of the "
+               "ensemble's gain that goes to a student that matches one net from a random start",
+               -0.25, 0.25, DERIVED, "photographs", unit="split of the images"),
         _claim("stacked-ensemble", "Pairs stacked as channels: share of single nets' excess error that the average "
                "of ten removes",
                0.75, 1.25, TOLERANCE, "photographs", unit="split of the images"),

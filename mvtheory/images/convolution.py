@@ -32,7 +32,8 @@ MIXTURES: dict[str, Callable[[torch.Generator], float]] = {
 class ConvNets(nn.Module):
     r"""L small convolutional nets; each is initialised from its own seed.
 
-    A picture goes through ``conv 5x5, stride 2``, ReLU, ``conv 3x3, stride 2``, ReLU; a linear layer gives the logits.
+    A picture goes through ``conv 5x5, stride 2``, ReLU, ``conv 3x3, stride 2``, an activation; a linear layer gives the
+    logits.
     With separate filters each picture of an input has convolutions of its own, and the linear layer sums over them.
     The initial weights are `scale` times those of He et al. (normal, variance 2 / inputs), the biases 0.
 
@@ -52,6 +53,8 @@ class ConvNets(nn.Module):
         Scale of the initial weights.
     filters : {"separate", "stacked"}
         See `FILTERS`.
+    activation : callable
+        That of the second convolution, elementwise: the ReLU, or the theory's :class:`~mvtheory.model.SReLU`.
     """
 
     def __init__(
@@ -64,6 +67,7 @@ class ConvNets(nn.Module):
         channels: tuple[int, int] = (4, 8),
         scale: float = 1.0,
         filters: str = "separate",
+        activation: Callable[[Tensor], Tensor] = torch.relu,
     ) -> None:
         super().__init__()
         numbers = [check_seed("seeds", seed) for seed in seeds]
@@ -73,7 +77,7 @@ class ConvNets(nn.Module):
         check_int("k", k, 2)
         first, second = (check_int("channels", channel, 1) for channel in channels)
         check_number("scale", scale, 0, open_low=True)
-        L = len(numbers)
+        self.activation, L = activation, len(numbers)
         # Streams are what goes through the convolutions side by side, each of `inputs` pictures.
         streams = pictures if check_choice("filters", filters, FILTERS) == "separate" else 1
         inputs = pictures // streams
@@ -103,7 +107,7 @@ class ConvNets(nn.Module):
     def forward(self, x: Float[Tensor, "n pictures side side"]) -> Float[Tensor, "L n k"]:
         """Return the logits of all nets on the same inputs."""
         streams, L, _, k = self.head.shape
-        each = self._second(x).relu().view(len(x), streams * L, -1).transpose(0, 1)
+        each = self.activation(self._second(x)).view(len(x), streams * L, -1).transpose(0, 1)
         return torch.bmm(each, self.head.flatten(0, 1)).view(streams, L, len(x), k).sum(0) + self.bias
 
     def responses(self, x: Float[Tensor, "n pictures side side"]) -> Float[Tensor, "n streams L channels"]:

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +19,13 @@ from mvtheory.experiments.settings import SETTING
 
 from .conftest import EXECUTED, ROOT, Visit, at
 
+# What chapters quote of the full mode's record.
+QUOTED = {
+    "02-single-model": ["single"],
+    "03-ensembling": ["train-average"],
+    "04-distillation": ["distill"],
+    "05-self-distillation": ["self-distill"],
+}
 INTERVAL = {"type": "array", "items": {"type": ["number", "null"]}, "minItems": 2, "maxItems": 2}
 CLAIM = {
     "type": "object",
@@ -124,6 +132,18 @@ def test_the_record_of_the_full_mode_says_of_each_claim_whether_the_setting_has_
         row = desk.page.locator(f"#full-{id}").inner_text()
         assert all(text in row for text in (claim.verdict, entry["date"], claim.measured.value_text))
         assert ("former setting" in row) == (entry["setting"] != repr(SETTING))
+
+
+@pytest.mark.parametrize(("name", "ids"), list(QUOTED.items()))
+def test_what_a_chapter_quotes_of_the_full_mode_is_the_record(book: Path, name: str, ids: list[str]) -> None:
+    record = json.loads((ROOT / "book/reference/full.json").read_text(encoding="utf-8"))
+    page = BeautifulSoup((book / f"chapters/{name}.html").read_text(encoding="utf-8"), "html.parser")
+    quoted = re.findall(r"{full-claim}`(.+?)`", (ROOT / f"book/chapters/{name}.md").read_text(encoding="utf-8"))
+    assert quoted == ids
+    for id in ids:
+        claim = Claim.from_dict(record[id]["claim"])
+        numbers = f"{claim.measured.value_text} {claim.measured.interval_text} on {claim.measured.draws} data sets"
+        assert f"{numbers}, verdict {claim.verdict}" in " ".join(page.get_text().split())
 
 
 @at("desk", "reference/reproducibility")
