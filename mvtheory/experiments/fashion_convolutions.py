@@ -232,8 +232,8 @@ class FashionConvStudents(PairStudents):
         for mixture in self.mixtures:
             mixed = s.fit(s.init(number, 900, n), split.train, mixture=mixture, steps=s.mixture_steps)
             variables |= errors_on(mixture, partial(outputs, mixed), split, "student")
-        objective = AverageCrossEntropy(split.train.y)
-        joint = s.fit(s.init(number, 0, self.nets.nets), split.train, objective, steps=s.average_steps)
+        average_loss = AverageCrossEntropy(split.train.y)
+        joint = s.fit(s.init(number, 0, self.nets.nets), split.train, average_loss, steps=s.average_steps)
         variables |= errors_on("trained average", partial(outputs, joint), split)
         return labelled(variables, contrast=[s.contrast], half=["left", "right"])
 
