@@ -265,9 +265,11 @@ def _estimators(name: str) -> dict[str, Callable[..., Measurement]]:
 
     Where students match the outputs of their teachers, those of single nets are said to be self-matched.
     """
-    of_these, of_taught = partial(of_nets, setting=NETS[name]), partial(of_students, setting=STUDENTS[name])
+    nets, students = NETS[name], STUDENTS[name]
+    of_these = partial(of_nets, draws=nets.draws, setting=nets)
+    of_taught = partial(of_students, draws=students.draws, setting=students)
     return {
-        "lottery": partial(one_half, "single", setting=NETS[name]),
+        "lottery": partial(one_half, "single", draws=nets.draws, setting=nets),
         "opposite-nets": partial(of_these, partial(opposite_share, method="single", across="nets")),
         "ensemble": partial(of_these, _removed("ensemble")),
         "law": partial(of_these, partial(factor, largest=2)),

@@ -76,7 +76,8 @@ class PairNets(Experiment):
 class PairStudents(Experiment):
     """Students of the nets of some splits, laid out as :class:`PairNets`, with the axis ``student``.
 
-    Student i begins as single net i, whom the labels have taught; the teacher of a self-distilled one is another net.
+    Student i begins as single net i, whom the labels have taught, or at random where the setting says so; the teacher
+    of a self-distilled one is another net.
 
     Attributes
     ----------

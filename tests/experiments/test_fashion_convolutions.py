@@ -26,7 +26,11 @@ BRIEF = {
     "side": 14,
     "batch": 32,
 }
-SETTINGS = {"planted": replace(conv.PLANTED, **BRIEF), "stacked": replace(conv.STACKED, **BRIEF)}
+BRIEF_REST = {"reference_steps": 10, "average_steps": 11}
+SETTINGS = {
+    name: replace(setting, **BRIEF, **BRIEF_REST)
+    for name, setting in {"planted": conv.PLANTED, "smooth": conv.SMOOTH, "stacked": conv.STACKED}.items()
+}
 NETS = {name: conv.FashionConvNets((1, 2), 4, 2, setting) for name, setting in SETTINGS.items()}
 STUDENTS = {name: conv.FashionConvStudents((1, 2), 2, nets, ("midpoint",)) for name, nets in NETS.items()}
 PLAIN = plain.FashionPlain((1, 2), 3, plain.PlainSetting(per_class=12, steps=8))
@@ -48,23 +52,32 @@ def test_nets_learn_from_pairs_and_references_from_halves(name):
     assert split.train.x.shape[-1] == 14
     single = setting.fit(setting.init(2, 0, 4), split.train)
     np.testing.assert_allclose(measured(study, "single", "net"), single_view(single, split))
-    reference = setting.fit(setting.init(2, 500, 2), split.halves)
+    reference = setting.fit(setting.init(2, 500, 2), split.halves, steps=10)
     np.testing.assert_allclose(measured(study, "reference", "reference_net"), single_view(reference, split))
     np.testing.assert_allclose(study.run()["teachers"].sel(draw=2), outputs(single, split.train.x))
 
 
 @one_thread()
-def test_students_have_their_teachers_and_mixtures_their_steps():
-    setting, split = SETTINGS["planted"], SETTINGS["planted"].split(2)
-    G = torch.from_numpy(NETS["planted"].run()["teachers"].sel(draw=2).values)
+@pytest.mark.parametrize("name", ["planted", "smooth"])
+def test_students_have_their_teachers_and_their_starts(name):
+    setting, split = SETTINGS[name], SETTINGS[name].split(2)
+    G = torch.from_numpy(NETS[name].run()["teachers"].sel(draw=2).values)
     for kind, teacher in {"distilled": average(G).expand(2, -1, -1), "self-distilled": G[2:]}.items():
-        students = setting.fit(setting.init(2, 0, 2), split.train)
+        students = {
+            "planted": setting.fit(setting.init(2, 0, 2), split.train),
+            "smooth": setting.init(2, 700, 2),
+        }[name]
         objective = Distillation(split.train.y, teacher, setting.rule, setting.weight)
-        setting.fit(students, split.train, objective, steps=5, rate=0.1 / 10 / 8)
-        np.testing.assert_allclose(measured(STUDENTS["planted"], kind, "student"), single_view(students, split))
+        setting.fit(students, split.train, objective, steps=5, rate={"planted": 0.1 / 10 / 8, "smooth": 0.05}[name])
+        np.testing.assert_allclose(measured(STUDENTS[name], kind, "student"), single_view(students, split))
+
+
+@one_thread()
+def test_mixtures_and_trained_averages_have_their_steps():
+    setting, split = SETTINGS["planted"], SETTINGS["planted"].split(2)
     mixed = setting.fit(setting.init(2, 900, 2), split.train, mixture="midpoint", steps=9)
     np.testing.assert_allclose(measured(STUDENTS["planted"], "midpoint", "student"), single_view(mixed, split))
-    joint = setting.fit(setting.init(2, 0, 4), split.train, AverageCrossEntropy(split.train.y))
+    joint = setting.fit(setting.init(2, 0, 4), split.train, AverageCrossEntropy(split.train.y), steps=11)
     expected = [error_rate(average(outputs(joint, part.x)), part.y) for part in (split.left, split.right)]
     found = STUDENTS["planted"].run()["trained average"].sel(draw=2).squeeze("contrast").mean("class")
     np.testing.assert_allclose(found, expected)
@@ -152,10 +165,16 @@ def test_every_claim_on_pairs_is_measured(monkeypatch):
         "conv-train-average": (single - 0.45) / (single - 0.14),
         "conv-distill": (single - 0.2) / (single - 0.14),
         "conv-self-distill": (single - 0.4) / (single - 0.14),
+        "smooth-self-matched": (single - 0.4) / (single - 0.14),
         "stacked-ensemble": (stacked - 0.14) / (stacked - 0.1),
         "stacked-distill": (stacked - 0.2) / (stacked - 0.14),
         "stacked-midpoint": (stacked - 0.15) / (stacked - 0.1),
     }
+    assert {estimator.keywords["draws"] for id, estimator in conv.ESTIMATORS.items() if id.startswith("smooth")} == {
+        conv.SMOOTH_SPLITS, conv.SMOOTH_SPLITS[:5]
+    }  # fmt: skip
+    same = ("lottery", "opposite-nets", "ensemble", "law", "train-average", "distill")
+    expected |= {f"smooth-{what}": expected[f"conv-{what}"] for what in same}
     assert found == pytest.approx({id: float(np.mean(values)) for id, values in expected.items()})
 
 

@@ -9,6 +9,7 @@ from torch import nn
 from mvtheory.distillation import Distillation, Temperature
 from mvtheory.ensemble import AverageCrossEntropy
 from mvtheory.images.convolution import ConvNets, fit, outputs
+from mvtheory.model import SReLU
 from mvtheory.training import CrossEntropy
 
 SIDE, K = 12, 3
@@ -44,6 +45,17 @@ class Alone(nn.Module):
             z = nnf.conv2d(z, self.second[stream], self.biases[1][stream], stride=2, padding=1)
             logits = logits + z.relu().flatten(1) @ self.head[stream]
         return logits
+
+
+def test_the_activation_is_that_of_the_second_convolution():
+    nets, smooth = small(), small(activation=SReLU(q=3, varrho=0.5))
+    assert all(torch.equal(a, b) for a, b in zip(nets.parameters(), smooth.parameters(), strict=True))
+    half = nets.second(nets.first(X).relu()) / 0.5  # the slope of the cube is one at 0.5
+    z = half.clamp(min=0)
+    expected = 0.5 * torch.where(z < 1, z**3 / 3, z - 2 / 3)
+    each = expected.view(len(X), -1, nets.head.shape[2]).transpose(0, 1)
+    logits = torch.bmm(each, nets.head.flatten(0, 1)).view(*nets.head.shape[:2], len(X), -1).sum(0) + nets.bias
+    torch.testing.assert_close(smooth(X), logits)
 
 
 @pytest.mark.parametrize("filters", ["separate", "stacked"])
