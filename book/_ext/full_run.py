@@ -54,22 +54,36 @@ class FullClaim(SphinxRole):
 
     def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
         """Return value, interval, data sets and verdict, or an error where the setting has none."""
-        from mvtheory.claims import Claim
         from mvtheory.experiments import settings
 
         for file in (RECORD, settings.__file__):
             self.env.note_dependency(str(file))
-        entry = _read().get(self.text)
-        if entry is None or entry["setting"] != repr(settings.SETTING):
-            message = (
-                f"book/reference/full.json has nothing of {self.text} in this setting: make full CLAIMS={self.text}"
-            )
-            return [], [self.inliner.reporter.error(message, line=self.lineno)]
-        claim = Claim.from_dict(entry["claim"])
-        measured = claim.measured
-        assert measured is not None  # a record holds measured claims only
-        said = f"{measured.value_text} {measured.interval_text} on {measured.draws} data sets, verdict "
-        return [nodes.inline(text=said), nodes.emphasis(text=claim.verdict)], []
+        try:
+            said, verdict = quoted(self.text)
+        except LookupError as error:
+            return [], [self.inliner.reporter.error(str(error), line=self.lineno)]
+        return [nodes.inline(text=said), nodes.emphasis(text=verdict)], []
+
+
+def quoted(id: str) -> tuple[str, str]:
+    """Return what the record says of a claim, up to its verdict, and the verdict.
+
+    Raises
+    ------
+    LookupError
+        If it says nothing of the claim in the book's setting.
+    """
+    from mvtheory.claims import Claim
+    from mvtheory.experiments.settings import SETTING
+
+    entry = _read().get(id)
+    if entry is None or entry["setting"] != repr(SETTING):
+        raise LookupError(f"book/reference/full.json has nothing of {id} in this setting: make full CLAIMS={id}")
+    claim = Claim.from_dict(entry["claim"])
+    measured = claim.measured
+    assert measured is not None  # a record holds measured claims only
+    said = f"{measured.value_text} {measured.interval_text} on {measured.draws} data sets, verdict "
+    return said, str(claim.verdict)
 
 
 def record(ids: Sequence[str], first: int | None) -> None:

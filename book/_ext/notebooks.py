@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import urljoin
 
 import nbformat
+from full_run import quoted
 from nbformat import NotebookNode
 from pybtex.richtext import Text
 from sphinx.application import Sphinx
@@ -22,7 +23,7 @@ from sphinx.errors import ExtensionError
 
 from outputs import executed_notebooks
 
-ROLE = re.compile(r"\{([\w:]+)\}`([^`]+)`")
+ROLE = re.compile(r"\{([\w:-]+)\}`([^`]+)`")
 GLUED = re.compile(r"(?:(?P<page>.+)::)?(?P<key>[^:]+)(?::(?P<format>\w+))?")
 TITLED = re.compile(r"(?P<text>.+?)\s*<(?P<target>[^<>]+)>")  # of a role that is a link
 DIRECTIVE = re.compile(r"^(`{3,})\{([\w:-]+)\}[ \t]*(.*)\n(?:(?s:(.*?))\n)??\1`*$", re.MULTILINE)
@@ -76,6 +77,8 @@ class Reader:
             return self.names[content]
         if name == "term":
             return content
+        if name == "full-claim":
+            return "{}*{}*".format(*quoted(content))
         if name == "glyph":  # it stands beside its word
             return ""
         raise ExtensionError(f"{docname}: no text is known for the role {name!r}")
