@@ -19,12 +19,13 @@ from mvtheory.experiments.settings import SETTING
 
 from .conftest import EXECUTED, ROOT, Visit, at
 
-# What chapters quote of the full mode's record.
+# What pages quote of the full mode's record.
 QUOTED = {
-    "02-single-model": ["single"],
-    "03-ensembling": ["train-average"],
-    "04-distillation": ["distill"],
-    "05-self-distillation": ["self-distill"],
+    "index": ["single", "distill"],
+    "chapters/02-single-model": ["single"],
+    "chapters/03-ensembling": ["train-average"],
+    "chapters/04-distillation": ["distill"],
+    "chapters/05-self-distillation": ["self-distill"],
 }
 INTERVAL = {"type": "array", "items": {"type": ["number", "null"]}, "minItems": 2, "maxItems": 2}
 CLAIM = {
@@ -135,10 +136,10 @@ def test_the_record_of_the_full_mode_says_of_each_claim_whether_the_setting_has_
 
 
 @pytest.mark.parametrize(("name", "ids"), list(QUOTED.items()))
-def test_what_a_chapter_quotes_of_the_full_mode_is_the_record(book: Path, name: str, ids: list[str]) -> None:
+def test_what_a_page_quotes_of_the_full_mode_is_the_record(book: Path, name: str, ids: list[str]) -> None:
     record = json.loads((ROOT / "book/reference/full.json").read_text(encoding="utf-8"))
-    page = BeautifulSoup((book / f"chapters/{name}.html").read_text(encoding="utf-8"), "html.parser")
-    quoted = re.findall(r"{full-claim}`(.+?)`", (ROOT / f"book/chapters/{name}.md").read_text(encoding="utf-8"))
+    page = BeautifulSoup((book / f"{name}.html").read_text(encoding="utf-8"), "html.parser")
+    quoted = re.findall(r"{full-claim}`(.+?)`", (ROOT / f"book/{name}.md").read_text(encoding="utf-8"))
     assert quoted == ids
     for id in ids:
         claim = Claim.from_dict(record[id]["claim"])
